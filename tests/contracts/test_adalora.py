@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from peft import PeftModel
+from runs import evaluate, known
 from safetensors.torch import load_file
 from tiny_batches import classifier, labelled, logits
 from torch import Tensor
@@ -15,17 +16,13 @@ from tuned_site import Kept, assert_same, families, tuned_sites
 
 from evaluator.attach import attached
 from evaluator.backbone import Backbone
-from evaluator.evaluate import EvaluationRequest, Measurement
-from evaluator.finetune import FineTuneEvaluator
 from evaluator.methods import Schedule
-from search.metrics import METRICS
 from space.configuration import Component, Configuration
 from space.errors import FieldError
 from space.methods import METHODS
 from space.resolve import resolve
 
 RANK = 4
-OBSERVED = {"peak_memory", *(name for name, metric in METRICS.items() if metric.timing)}
 
 
 def adalora(w: Tensor, kept: Kept, scaling: float) -> Tensor:
@@ -114,10 +111,6 @@ def test_one_rank_cannot_be_taken(tiny_backbones: dict[str, Backbone]) -> None:
         resolve(Configuration(components=(Component(method="adalora", size=(1,)),)), tiny_backbones["bert"].table)
 
 
-def evaluate(request: EvaluationRequest) -> Measurement:
-    return FineTuneEvaluator().evaluate(request, lambda _: None, lambda: False)
-
-
 @pytest.mark.parametrize("family", ["bert", "gpt2"])
 def test_rungs_go_on_bit_for_bit_and_what_is_left_is_what_is_kept(
     plan_of, request_of, tiny_backbones: dict[str, Backbone], tmp_path: Path, family: str
@@ -154,9 +147,7 @@ def test_rungs_go_on_bit_for_bit_and_what_is_left_is_what_is_kept(
     one, other = (torch.load(tmp_path / name / "checkpoint.pt", weights_only=True) for name in ("whole", "20"))
     assert one["state"].keys() == other["state"].keys()
     assert all(torch.equal(tensor, other["state"][name]) for name, tensor in one["state"].items())
-    assert {name: value for name, value in last.metrics.items() if name not in OBSERVED} == {
-        name: value for name, value in whole.metrics.items() if name not in OBSERVED
-    }
+    assert known(last) == known(whole)
     # Half of the ranks are stored; names and the pattern come on top.
     assert whole.metrics["adapter_bytes"] < 4 * plan.trainable_parameters / 2 + 10_000
 

@@ -7,24 +7,21 @@ from pathlib import Path
 import pytest
 import torch
 from peft import AdamssConfig, PeftModel, get_peft_model
+from runs import evaluate, known
 from tiny_batches import classifier, labelled, logits
 from torch import Tensor, nn
 from torch.nn import functional
 
 from evaluator.attach import Attachment, attached
 from evaluator.backbone import Backbone
-from evaluator.evaluate import EvaluationRequest, Measurement
-from evaluator.finetune import FineTuneEvaluator
 from evaluator.methods import Schedule
 from evaluator.methods.adamss import Subspaces, k_means
-from search.metrics import METRICS
 from space.configuration import Component, Configuration
 from space.errors import FieldError
 from space.methods import METHODS
 from space.plan import Plan
 from space.resolve import resolve
 
-OBSERVED = {"peak_memory", *(name for name, metric in METRICS.items() if metric.timing)}
 OPTIONS = {"subspaces": 4, "directions": 12}
 DEFAULTS = {field.name: field.default for field in METHODS["adamss"].fields}
 
@@ -180,10 +177,6 @@ def test_more_ranks_than_directions_are_refused(tiny_backbones: dict[str, Backbo
         plan_on(tiny_backbones["bert"], 13)
 
 
-def evaluate(request: EvaluationRequest) -> Measurement:
-    return FineTuneEvaluator().evaluate(request, lambda _: None, lambda: False)
-
-
 @pytest.mark.parametrize(("family", "keep"), [("bert", 0.4), ("gpt2", 1.0)])
 def test_rungs_go_on_bit_for_bit(
     plan_of, request_of, tiny_backbones: dict[str, Backbone], tmp_path: Path, family: str, keep: float
@@ -201,9 +194,7 @@ def test_rungs_go_on_bit_for_bit(
     one, other = (torch.load(tmp_path / name / "checkpoint.pt", weights_only=True) for name in ("whole", "14"))
     assert one["state"].keys() == other["state"].keys()
     assert all(torch.equal(tensor, other["state"][name]) for name, tensor in one["state"].items())
-    assert {name: value for name, value in last.metrics.items() if name not in OBSERVED} == {
-        name: value for name, value in whole.metrics.items() if name not in OBSERVED
-    }
+    assert known(last) == known(whole)
     frozen = [tensor for name, tensor in one["state"].items() if name.endswith(".frozen")]
     assert sum(int(each.sum()) for each in frozen) == (round(0.6 * 4 * len(plan.entries)) if keep < 1 else 0)
     with attached(tiny_backbones[family], plan, seed=1) as attachment:

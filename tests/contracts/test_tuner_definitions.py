@@ -6,17 +6,14 @@ The adapted weight is written out as a whole matrix, out x in, from what the tun
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
-from tuned_site import Kept, Options, assert_same, families, tuned_sites
+from tuned_site import Case, Definition, Kept, Options, assert_defined, assert_same, placed, tuned_sites
 
 from evaluator.backbone import Backbone
-
-Definition = Callable[[Tensor, Kept], Tensor]
 
 
 def cayley(q: Tensor) -> Tensor:
@@ -144,7 +141,7 @@ def supertuning(w: Tensor, kept: Kept) -> Tensor:
     return w + torch.zeros(w.numel()).index_put((strongest,), kept["supertuning_values"]).view(w.shape)
 
 
-CASES: list[tuple[str, Definition, int, Options]] = [
+CASES: list[Case] = [
     ("boft", boft, 0, {"block_size": 4}),
     ("oft", oft, 0, {"block_size": 8, "series": False}),
     ("oft", oft_shared, 0, {"block_size": 8, "series": False, "block_share": True}),
@@ -159,21 +156,13 @@ CASES: list[tuple[str, Definition, int, Options]] = [
     ("shira", shira, 3, {}),
     ("supertuning", supertuning, 0, {"sparsity": 0.9}),
 ]
-PLACED = [
-    pytest.param(family, *case, id=f"{case[1].__name__}-{family}")
-    for case in CASES
-    for family in families(case[0], case[3])
-]
 
 
-@pytest.mark.parametrize(("family", "method", "definition", "size", "options"), PLACED)
+@pytest.mark.parametrize(("family", "method", "definition", "size", "options"), placed(CASES))
 def test_output_and_gradients_are_the_definitions(
     tiny_backbones: dict[str, Backbone], family: str, method: str, definition: Definition, size: int, options: Options
 ) -> None:
-    with tuned_sites(tiny_backbones[family], method, size, options) as sites:
-        for site in sites:
-            expected = functional.linear(site.x, definition(site.weight, site.kept), site.bias)
-            assert_same(site, expected)
+    assert_defined(tiny_backbones[family], method, definition, size, options)
 
 
 def test_osf_trains_across_the_high_directions_only(tiny_backbones: dict[str, Backbone]) -> None:

@@ -5,17 +5,13 @@ The adapted weight is written out as a whole matrix, out x in, from what the tun
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
-from tuned_site import Kept, Options, assert_same, families, tuned_sites
+from tuned_site import Case, Definition, Kept, Options, assert_defined, assert_same, placed, tuned_sites
 
 from evaluator.backbone import Backbone
-
-Definition = Callable[[Tensor, Kept], Tensor]
 
 
 def deft(w: Tensor, kept: Kept) -> Tensor:
@@ -124,7 +120,7 @@ def vera(w: Tensor, kept: Kept) -> Tensor:
     return w + torch.diag(kept["vera_lambda_b"]) @ b @ torch.diag(kept["vera_lambda_d"]) @ a
 
 
-CASES: list[tuple[str, Definition, int, Options]] = [
+CASES: list[Case] = [
     ("deft", deft, 3, {}),
     ("deft", deft_orthogonal, 3, {"decomposition": "qr"}),
     ("delora", delora, 3, {}),
@@ -140,21 +136,13 @@ CASES: list[tuple[str, Definition, int, Options]] = [
     ("vblora", vblora, 3, {"vector_length": 16, "vectors": 32}),
     ("vera", vera, 6, {}),
 ]
-PLACED = [
-    pytest.param(family, *case, id=f"{case[1].__name__}-{family}")
-    for case in CASES
-    for family in families(case[0], case[3])
-]
 
 
-@pytest.mark.parametrize(("family", "method", "definition", "size", "options"), PLACED)
+@pytest.mark.parametrize(("family", "method", "definition", "size", "options"), placed(CASES))
 def test_output_and_gradients_are_the_definitions(
     tiny_backbones: dict[str, Backbone], family: str, method: str, definition: Definition, size: int, options: Options
 ) -> None:
-    with tuned_sites(tiny_backbones[family], method, size, options) as sites:
-        for site in sites:
-            expected = functional.linear(site.x, definition(site.weight, site.kept), site.bias)
-            assert_same(site, expected)
+    assert_defined(tiny_backbones[family], method, definition, size, options)
 
 
 def path(kept: Kept, name: str) -> Tensor:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
+import pytest
 import torch
 from method_cases import TABLES, fits
 from torch import Tensor, nn
@@ -23,6 +25,10 @@ LAYER = 1
 Options = Mapping[str, OptionValue]
 Kept = Mapping[str, Tensor]
 """What a tuner holds at a site, trained and frozen, by peft's names without the adapter's."""
+Definition = Callable[[Tensor, Kept], Tensor]
+"""From the frozen weight, out x in, and what is held, to the weight that the tuner acts as."""
+Case = tuple[str, Definition, int, Options]
+"""Method, its definition, size (0: it has none) and options."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,15 @@ def families(method: str, options: Options, roles: tuple[str, ...] = ROLES) -> l
     """Where `method` fits: a model of `nn.Linear`, and one whose weights are stored transposed."""
     component = Component(method=method, roles=roles, size=_size(method, 2), options=dict(options))
     return [family for family in ("bert", "gpt2") if fits(component, TABLES[family])]
+
+
+def placed(cases: Sequence[Case]) -> list[Any]:
+    """Parameters of a test: every case on each family that it fits."""
+    return [
+        pytest.param(family, *case, id=f"{case[1].__name__}-{family}")
+        for case in cases
+        for family in families(case[0], case[3])
+    ]
 
 
 @contextmanager
@@ -91,6 +106,13 @@ def assert_same(site: TunedSite, expected: Tensor) -> None:
         torch.autograd.grad((each * pull).sum(), site.trained, materialize_grads=True) for each in (output, expected)
     )
     torch.testing.assert_close(found, right, rtol=1e-3, atol=1e-3)
+
+
+def assert_defined(backbone: Backbone, method: str, definition: Definition, size: int, options: Options) -> None:
+    """Every site's output and gradients are those of the weight that `definition` writes out."""
+    with tuned_sites(backbone, method, size, options) as sites:
+        for site in sites:
+            assert_same(site, functional.linear(site.x, definition(site.weight, site.kept), site.bias))
 
 
 def held(module: nn.Module) -> dict[str, Tensor]:

@@ -7,45 +7,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from runs import assert_same, evaluate, known
 
 from evaluator.cache import Cache
 from evaluator.checkpoint import load_checkpoint
 from evaluator.data.split import load_split
-from evaluator.evaluate import EvaluationFailed, EvaluationRequest, EvaluationStopped, Measurement
+from evaluator.evaluate import EvaluationFailed, EvaluationRequest, EvaluationStopped
 from evaluator.finetune import FineTuneEvaluator
 from search.metrics import METRICS
 
-OBSERVED = {name for name, metric in METRICS.items() if metric.observed}
 ATTACHED = [(), ("lora",), ("dora",), ("ia3",), ("serial-adapter", "prefix-tuning"), ("full-fine-tuning",)]
-
-
-def evaluate(request: EvaluationRequest, evaluator: FineTuneEvaluator | None = None) -> Measurement:
-    return (evaluator or FineTuneEvaluator()).evaluate(request, lambda _: None, lambda: False)
-
-
-def known(measurement: Measurement) -> dict[str, float]:
-    """The metrics that are a function of the request."""
-    return {name: value for name, value in measurement.metrics.items() if name not in OBSERVED}
 
 
 def trained_state(folder: Path) -> dict[str, torch.Tensor]:
     return torch.load(folder / "checkpoint.pt", weights_only=True)
-
-
-def assert_same(one, other) -> None:
-    """Equal bit for bit, whatever tensors, dicts and lists lie in it."""
-    if isinstance(one, torch.Tensor):
-        assert torch.equal(one, other)
-    elif isinstance(one, dict):
-        assert one.keys() == other.keys()
-        for key in one:
-            assert_same(one[key], other[key])
-    elif isinstance(one, list):
-        assert len(one) == len(other)
-        for left, right in zip(one, other, strict=True):
-            assert_same(left, right)
-    else:
-        assert one == other
 
 
 @pytest.mark.parametrize("methods", ATTACHED)

@@ -5,21 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from runs import evaluate, known
 
-from evaluator.evaluate import EvaluationRequest, Measurement
-from evaluator.finetune import FineTuneEvaluator
-from search.metrics import METRICS
-
-OBSERVED = {"peak_memory", *(name for name, metric in METRICS.items() if metric.timing)}
 METHODS = ("dsee", "ln-tuning", "loca", "loldu", "lora-sb", "poly", "snell", "soka", "ssf", "svfit")
-
-
-def evaluate(request: EvaluationRequest) -> Measurement:
-    return FineTuneEvaluator().evaluate(request, lambda _: None, lambda: False)
-
-
-def counted(measurement: Measurement) -> dict[str, float]:
-    return {name: value for name, value in measurement.metrics.items() if name not in OBSERVED}
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -28,5 +16,5 @@ def test_a_resumed_rung_is_the_unbroken_run_bit_for_bit(plan_of, request_of, tmp
     whole = evaluate(request)
     evaluate(request.model_copy(update={"stop_step": 2, "checkpoint_to": str(tmp_path)}))
     last = evaluate(request.model_copy(update={"resume_from": str(tmp_path)}))
-    assert counted(last) == counted(whole)
+    assert known(last) == known(whole)
     assert [point.validation for point in last.curve][-1] == [point.validation for point in whole.curve][-1]

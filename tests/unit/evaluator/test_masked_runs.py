@@ -6,33 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from runs import assert_same, evaluate, known
 
-from evaluator.evaluate import EvaluationRequest, Measurement
-from evaluator.finetune import FineTuneEvaluator
-from search.metrics import METRICS
-
-OBSERVED = {"peak_memory", *(name for name, metric in METRICS.items() if metric.timing)}
 OPTIONS = {"sft": {"interval": 4, "accumulation": 2}}
 METHODS = ("sft", "lt-sft", "id3", "sara", "s2ft")
-
-
-def evaluate(request: EvaluationRequest) -> Measurement:
-    return FineTuneEvaluator().evaluate(request, lambda _: None, lambda: False)
 
 
 def plan(plan_of, method: str, **fields):
     size = {"size": [12] if method == "s2ft" else [30]}
     return plan_of(method, options=OPTIONS.get(method, {}), **size, **fields)
-
-
-def same(one, other) -> bool:
-    if isinstance(one, torch.Tensor):
-        return torch.equal(one, other)
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, list):
-        return len(one) == len(other) and all(map(same, one, other))
-    return one == other
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -48,10 +30,9 @@ def test_a_resumed_rung_is_the_unbroken_run_bit_for_bit(plan_of, request_of, tmp
         last = evaluate(request.model_copy(update=update))
         before = here
     one, other = (torch.load(tmp_path / name / "checkpoint.pt", weights_only=True) for name in ("whole", "14"))
-    assert all(same(one[key], other[key]) for key in ("state", "optimiser", "random"))
-    assert {name: value for name, value in last.metrics.items() if name not in OBSERVED} == {
-        name: value for name, value in whole.metrics.items() if name not in OBSERVED
-    }
+    for key in ("state", "optimiser", "random"):
+        assert_same(one[key], other[key])
+    assert known(last) == known(whole)
 
 
 @pytest.mark.parametrize("method", METHODS)

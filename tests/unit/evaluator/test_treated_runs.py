@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 import torch
+from runs import assert_same, evaluate, known
 
 from evaluator.cache import Cache
 from evaluator.data.split import load_split
-from evaluator.evaluate import EvaluationFailed, EvaluationRequest, Measurement
+from evaluator.evaluate import EvaluationFailed, EvaluationRequest
 from evaluator.finetune import FineTuneEvaluator
 from evaluator.procedures import PROCEDURES as HALVES
 from evaluator.recipe import Recipe
@@ -22,7 +23,6 @@ from space.procedures import PROCEDURES
 from space.resolve import resolve
 from space.treatments import TREATMENTS
 
-OBSERVED = {"peak_memory", "step_seconds", "inference_latency"}
 OFTEN: dict[str, dict[str, Any]] = {"lisa": {"layers": 1, "interval": 3}, "ist": {"interval": 2}}
 """Options that make a short run pass through all that a procedure does."""
 CASES = [
@@ -51,30 +51,6 @@ def treated(plan_of, request_of, tiny_models):
         return request_of(plan, family=family, **fields)
 
     return _request
-
-
-def evaluate(request: EvaluationRequest, evaluator: FineTuneEvaluator | None = None) -> Measurement:
-    return (evaluator or FineTuneEvaluator()).evaluate(request, lambda _: None, lambda: False)
-
-
-def known(measurement: Measurement) -> dict[str, float]:
-    return {name: value for name, value in measurement.metrics.items() if name not in OBSERVED}
-
-
-def assert_same(one: Any, other: Any) -> None:
-    """Equal bit for bit, whatever tensors, dicts and lists lie in it."""
-    if isinstance(one, torch.Tensor):
-        assert torch.equal(one, other)
-    elif isinstance(one, dict):
-        assert one.keys() == other.keys()
-        for key in one:
-            assert_same(one[key], other[key])
-    elif isinstance(one, list):
-        assert len(one) == len(other)
-        for left, right in zip(one, other, strict=True):
-            assert_same(left, right)
-    else:
-        assert one == other
 
 
 def test_both_halves_know_the_same_procedures() -> None:
