@@ -50,7 +50,7 @@ class Agenda:
     def next(self) -> Next | None:
         return (
             self._retry() or self._baseline(interleaved=True) or self._promotion() or self._sampled()
-            or self._after_sampling()
+            or self._repeated() or self._after_sampling()
         )  # fmt: skip
 
     # Sampling
@@ -106,7 +106,21 @@ class Agenda:
 
     def _sampled(self) -> Next | None:
         trial = next(iter(self.untrained), None)
-        return Next(trial, "rung", self.ladder.steps[0], self.spec.sampler.seed) if trial else None
+        if trial is None:
+            return None
+        if self.spec.sources_only:
+            return Next(trial, "rung", self.ladder.steps[-1], self.fresh_seeds[0])
+        return Next(trial, "rung", self.ladder.steps[0], self.spec.sampler.seed)
+
+    def _repeated(self) -> Next | None:
+        """The further seeds of points that sources chose: no run here selected them, so all of them count."""
+        if not self.spec.sources_only:
+            return None
+        for trial in self.ledger.of_kind("search"):
+            for seed in self.fresh_seeds if trial.measured_to(self.spec.budget.steps, "rung") else ():
+                if trial.evaluation("rung", self.spec.budget.steps, seed) is None:
+                    return Next(trial, "rung", self.spec.budget.steps, seed)
+        return None
 
     def _after_sampling(self) -> Next | None:
         if self._more_may_come():
@@ -208,7 +222,8 @@ class Agenda:
 
     def reason(self) -> str:
         """Why nothing more runs, in words for the user, with what the minutes did not allow."""
-        why = self.stopped.reason if self.stopped else "the space holds no further configuration"
+        none_left = "the sources' fronts hold" if self.spec.sources_only else "the space holds"
+        why = self.stopped.reason if self.stopped else f"{none_left} no further configuration"
         cut = [part for part in (self._baselines_cut(), self._finalists_cut()) if part]
         return f"{why}; the minutes ended before {' and '.join(cut)}" if cut else why
 

@@ -228,7 +228,7 @@ def _noise(front: Front, metric: str) -> float:
     spread = front.spreads.get(metric)
     if spread is None:
         return 0.0
-    seeds = min(len(point.samples) for point in front.points if point.fresh)
+    seeds = min(len(point.samples) for point in front.points if point.fresh or len(point.samples) > 1)
     return float(stats.t.ppf(0.5 + CONFIDENCE / 2, front.degrees)) * spread * math.sqrt(2 / seeds)
 
 

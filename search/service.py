@@ -209,11 +209,15 @@ class Service:
         space = prepared.space
         if space.needs_scores:
             space = space.with_scores(self._scores(job, prepared, split_file, asked_to_end))
+        transfer = prepared.transfer(space)
         return Loop(
             spec=spec,
             space=space,
             objectives=prepared.objectives,
-            sampler=create(spec.sampler.name, space, prepared.objectives, spec.sampler.seed, spec.budget.trials),
+            sampler=create(
+                spec.sampler.name, space, prepared.objectives, spec.sampler.seed, spec.budget.trials, transfer
+            ),
+            transfer=transfer,
             baselines=self._baselines(job, prepared),
             ledger=Ledger(self.store, job, self.owner, LEASE_SECONDS),
             pool=self.pool,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from api.commands.options import ApiKey, DatabaseUrl, DataDir, JobFile, JobId, Json, Server
-from api.commands.output import print_front, print_json, print_placement, print_table
+from api.commands.output import print_front, print_json, print_placement, print_table, print_transfer
 
 
 def client_of(data_dir: Path | None, database_url: str | None, server: str | None, api_key: str | None) -> Any:
@@ -73,6 +73,9 @@ def show(
     job: JobId,
     trial: Annotated[int | None, typer.Option(min=0, help="This trial with its evaluations.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Trials shown, the newest first.")] = 20,
+    against: Annotated[
+        str | None, typer.Option(help="What transferred is compared with this search of the same task.")
+    ] = None,
     as_json: Json = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
@@ -91,8 +94,10 @@ def show(
         return
     found = client.get(f"/jobs/{job}")
     trials = client.get(f"/jobs/{job}/trials", descending=True, limit=limit)["items"]
+    learns = found["spec"].get("transfer") is not None
+    transferred = client.get(f"/jobs/{job}/transfer", against=against) if learns else None
     if as_json:
-        print_json({**found, "trials": trials})
+        print_json({**found, "trials": trials, **({"transfer": transferred} if transferred else {})})
         return
     progress, cost = found["progress"], found["cost"]
     reason = f" ({found['reason']})" if found["reason"] else ""
@@ -101,6 +106,8 @@ def show(
         f"{progress['sampled']} of {progress['trials']} configurations sampled, hypervolume "
         f"{progress['hypervolume']:.4f}, {cost['elapsed_seconds']:.0f} s"
     )
+    if transferred:
+        print_transfer(transferred)
     rows = [
         [
             each["number"],

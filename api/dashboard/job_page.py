@@ -15,6 +15,7 @@ from api.dashboard.importance_panel import ImportancePanel
 from api.dashboard.knee_panel import KneePanel
 from api.dashboard.not_found import not_found
 from api.dashboard.picks_panel import PicksPanel
+from api.dashboard.transfer_panel import TransferPanel
 from api.dashboard.trials_table import TrialsTable
 from api.schemas import FrontView
 from api.services import Services
@@ -89,6 +90,7 @@ class JobPage:
         with block("split"):
             self._picks = PicksPanel(services, job.id, front, depth)
             self._importance = ImportancePanel()
+        self._transfer = TransferPanel(services, job.id, depth) if job.context.get("sources") else None
         with card("Trials"):
             self._trials = TrialsTable(job.id, [each.metric for each in front.objectives], depth)
         self._show(job, front)
@@ -128,6 +130,8 @@ class JobPage:
         try:
             await self._picks.update(views.front_view(self._job))
             self._importance.update(await run_in_threadpool(self._services.importance, self._job.id))
+            if self._transfer is not None:
+                await self._transfer.update()
         except NotFound:  # deleted meanwhile: the next look at the store says so
             return
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
     from search.objectives import Objectives
+    from search.transfer.transfer import Transfer
     from space.space import SearchSpace
 
 _CLASSES = {
@@ -33,11 +34,21 @@ _STUDY_CLASSES = {
     "sobol": ("search.samplers.as_optuna.independent", "SobolStudySampler"),
     "bayes": ("search.samplers.as_optuna.bayes", "BayesStudySampler"),
 }
+_LEARN_FROM_SOURCES = ("bayes",)
+"""Samplers whose model takes what earlier jobs measured; the others begin with the sources' fronts only."""
 _OPTUNAS_OWN = {"tpe": "TPESampler", "nsga2": "NSGAIISampler"}
 
 
-def create(name: str, space: SearchSpace, objectives: Objectives, seed: int, trials: int | None = None) -> Sampler:
-    """The sampler called `name`, for one job that may sample `trials` configurations (None: unknown).
+def create(
+    name: str,
+    space: SearchSpace,
+    objectives: Objectives,
+    seed: int,
+    trials: int | None = None,
+    transfer: Transfer | None = None,
+) -> Sampler:
+    """The sampler called `name`, for one job that may sample `trials` configurations (None: unknown) and may have
+    earlier jobs to learn from.
 
     Raises:
         FieldError: there is none of that name.
@@ -45,8 +56,12 @@ def create(name: str, space: SearchSpace, objectives: Objectives, seed: int, tri
     if name not in _CLASSES:
         raise FieldError("sampler.name", f"unknown sampler {name!r}; known: {', '.join(NAMES)}")
     module, attribute = _CLASSES[name]
-    sampler: Sampler = getattr(importlib.import_module(module), attribute)(space, objectives, seed, trials)
-    return sampler
+    more = {"transfer": transfer} if transfer is not None and name in _LEARN_FROM_SOURCES else {}
+    sampler: Sampler = getattr(importlib.import_module(module), attribute)(space, objectives, seed, trials, **more)
+    if transfer is None:
+        return sampler
+    wrapped: Sampler = importlib.import_module("search.samplers.transfer").TransferSampler(sampler, transfer, space)
+    return wrapped
 
 
 def create_sampler(name: str = "bayes", seed: int = 0, **options: Any) -> BaseSampler:

@@ -8,11 +8,13 @@ from search.objectives import Objectives
 from search.samplers.bayes.choice import choose, reproducible
 from search.samplers.bayes.design import design_words, initial_trials
 from search.samplers.bayes.encoding import Encoding
+from search.samplers.bayes.source_prior import SourcePriors
 from search.samplers.bayes.surrogate import HYPERPARAMETERS, Surrogate
 from search.samplers.past import measured, next_number, rng_for, tried, with_proposals
 from search.samplers.random import RandomSampler
 from search.samplers.sampler import History, PastTrial, Proposal
 from search.samplers.sobol import SobolSampler
+from search.transfer.transfer import Transfer
 from space.space import SearchSpace
 
 
@@ -22,7 +24,15 @@ class BayesSampler:
     Keeps no state: hyperparameters to start the next fit from travel in the proposals' attributes.
     """
 
-    def __init__(self, space: SearchSpace, objectives: Objectives, seed: int, trials: int | None = None) -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        objectives: Objectives,
+        seed: int,
+        trials: int | None = None,
+        transfer: Transfer | None = None,
+    ) -> None:
+        """`transfer`: earlier jobs, whose models the surrogate starts from."""
         self._space = space
         self._objectives = objectives
         self._seed = seed
@@ -30,6 +40,8 @@ class BayesSampler:
         self._sobol = SobolSampler(space, objectives, seed)
         self._random = RandomSampler(space, objectives, seed)
         learned = sum(not objective.known for objective in objectives.objectives)
+        self._transfer = transfer
+        self._priors = None if transfer is None else SourcePriors(self._encoding, transfer)
         self._initial = initial_trials(len(space.dimensions), learned, trials)
 
     def ask(self, history: History, n: int) -> list[Proposal]:
@@ -39,17 +51,25 @@ class BayesSampler:
             extended = with_proposals(history, proposals)
             trials = measured(extended, self._objectives)
             place = len(extended.trials) + 1
-            design = design_words(place, self._initial, len(trials))
+            design = design_words(place, self._initial + self._beside_design(extended), len(trials))
             if design is not None:
                 proposal = self._design(extended, design)
             else:
                 with reproducible(self._seed, next_number(extended)):
-                    surrogate = surrogate or Surrogate(self._encoding, self._objectives, extended, trials)
+                    surrogate = surrogate or self._fitted(extended, trials)
                     proposal = self._model_based(extended, trials, surrogate)
             if proposal is None:
                 break
             proposals.append(proposal)
         return proposals
+
+    def _beside_design(self, history: History) -> int:
+        """Trials that fill no place of the design: of sources that nothing speaks for so far."""
+        return 0 if self._transfer is None else len(self._transfer.unproven(history))
+
+    def _fitted(self, history: History, trials: list[PastTrial]) -> Surrogate:
+        priors = {} if self._priors is None else self._priors.of(history)
+        return Surrogate(self._encoding, self._objectives, history, trials, priors)
 
     def _design(self, history: History, what: str) -> Proposal | None:
         found = self._sobol.ask(history, 1)

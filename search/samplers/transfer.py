@@ -1,0 +1,35 @@
+"""Begin with the points of earlier jobs' fronts, then go on with any sampler. Loads no tensor library."""
+
+from __future__ import annotations
+
+from search.samplers.past import tried, with_proposals
+from search.samplers.sampler import History, Proposal, Sampler
+from search.transfer.transfer import SOURCE, SOURCE_TRIAL, Candidate, Transfer
+from space.space import SearchSpace
+
+
+class TransferSampler:
+    """`Sampler` whose first proposals are the sources' points, as long as their source is not dropped; then another
+    sampler's, unless nothing but the sources' is wanted."""
+
+    def __init__(self, sampler: Sampler, transfer: Transfer, space: SearchSpace) -> None:
+        self._sampler = sampler
+        self._transfer = transfer
+        self._space = space
+
+    def ask(self, history: History, n: int) -> list[Proposal]:
+        seen = tried(self._space, history)
+        left = [each for each in self._transfer.candidates if self._space.key(each.point) not in seen]
+        if left and not self._transfer.only:
+            dropped = self._transfer.dropped(history)
+            left = [each for each in left if each.source.job not in dropped]
+        proposals = [self._proposal(each) for each in left[:n]]
+        if len(proposals) == n or self._transfer.only:
+            return proposals
+        return proposals + self._sampler.ask(with_proposals(history, proposals), n - len(proposals))
+
+    def _proposal(self, candidate: Candidate) -> Proposal:
+        strategy = f"transfer: front of {candidate.source.job}"
+        attributes = {SOURCE: candidate.source.job, SOURCE_TRIAL: candidate.number}
+        configuration = self._space.decode(candidate.point)
+        return Proposal(candidate.point, configuration, strategy, candidate.reason, attributes)
