@@ -80,6 +80,9 @@ class Compared:
 class Outcome:
     points: tuple[Transferred, ...]
     hypervolume: float
+    """With the head alone, where it was trained."""
+    free: bool
+    """It was."""
     baselines: Compared | None
     search: Compared | None
     ordering: Agreement | None
@@ -104,6 +107,7 @@ def outcome(front: Front, sources: Sequence[Source], others: Others | None = Non
     return Outcome(
         points=tuple(found),
         hypervolume=_compared("nothing", front, free, ours, []).own,
+        free=bool(free),
         baselines=_compared("the hand-made baselines", front, free, ours, hand_made) if hand_made and found else None,
         search=_compared(others.name, front, free, ours, search) if others is not None and found else None,
         ordering=_ordering(found, front.objectives),
@@ -176,7 +180,8 @@ def statement(found: Outcome) -> str:
     count = len(found.points)
     what = "The transferred configuration" if count == 1 else f"The {count} transferred configurations"
     verb = "dominates" if count == 1 else "dominate"
-    parts = [f"{what} {verb} a hypervolume of {found.hypervolume:.4f}."]
+    free = ", the head alone counted in here and below" if found.free else ""
+    parts = [f"{what} {verb} a hypervolume of {found.hypervolume:.4f}{free}."]
     if found.baselines is not None:
         parts.append(_against(found.baselines))
     if found.search is not None:

@@ -19,7 +19,7 @@ from search.pareto import hypervolume
 from search.samplers import create
 from search.samplers.sampler import History, Observation, PastTrial
 from search.transfer.source import Source, SourceTrial
-from search.transfer.transfer import Transfer
+from search.transfer.transfer import SOURCE, Transfer
 from space.load import load_space
 from space.methods import METHODS
 from space.plan import Plan
@@ -92,3 +92,35 @@ def search(
         rows.append(objectives.minimised(measure(plan, DEPTH)))
         reached.append(hypervolume(rows, objectives.reference) / best)
     return history, reached, transfer
+
+
+def test_a_related_source_saves_trials(space: SearchSpace, objectives: Objectives) -> None:
+    friend = source("friend", related)
+    with_source = [search(space, objectives, [friend], seed, 9)[1][-1] for seed in range(2)]
+    alone = [search(space, objectives, [], seed, 12)[1][-1] for seed in range(2)]
+    assert np.mean(with_source) > np.mean(alone) + 0.1
+
+
+def test_a_source_that_says_the_opposite_costs_no_more_than_its_own_trials(
+    space: SearchSpace, objectives: Objectives
+) -> None:
+    foe = source("foe", opposite)
+    alone, _, _ = search(space, objectives, [], 1, 5)
+    history, _, transfer = search(space, objectives, [foe], 1, WARM + 5)
+    assert transfer is not None
+    assert all(trial.attributes.get(SOURCE) == "foe" for trial in history[:WARM])
+    # Then the search goes on as it would have begun, and the model that follows knows nothing of the source.
+    assert [trial.point for trial in history[WARM:]] == [trial.point for trial in alone]
+    (verdict,) = transfer.verdicts(History(tuple(history)))
+    assert (verdict.state, verdict.weight) == ("dropped", 0.0)
+
+
+@pytest.mark.slow
+def test_over_seeds_a_related_source_helps_and_an_opposite_one_does_not_harm(
+    space: SearchSpace, objectives: Objectives
+) -> None:
+    alone = np.array([search(space, objectives, [], seed, 20)[1] for seed in range(4)]).mean(axis=0)
+    friend = np.array([search(space, objectives, [source("friend", related)], seed, 20)[1] for seed in range(4)])
+    foe = np.array([search(space, objectives, [source("foe", opposite)], seed, 20)[1] for seed in range(4)])
+    assert (friend.mean(axis=0)[[7, 11, 15, 19]] > alone[[7, 11, 15, 19]]).all()
+    assert foe.mean(axis=0)[19] > alone[19 - WARM] - 0.05
