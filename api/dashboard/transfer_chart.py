@@ -50,7 +50,7 @@ def transfer_traces(view: TransferView, metric: str, depth: int | None) -> list[
                 "x": across.positions([each.there[metric] for each in points]),
                 "y": heights,
                 "text": [str(each.source_trial) for each in points],
-                "textposition": "top center",
+                "textposition": "middle right",
                 "customdata": np.array([each.trial for each in points]),
                 "hovertext": [_hover(each, metric, depth) for each in points],
                 "hovertemplate": "%{hovertext}<extra></extra>",

@@ -16,9 +16,6 @@ from api.services import Services
 from api.words import configuration_words, metric_title, metric_value
 from space.configuration import Configuration
 
-STATES = {"learning": "not judged yet", "kept": "believed", "dropped": "dropped"}
-
-
 class TransferPanel:
     """Of a search with sources; follows its front."""
 
@@ -72,15 +69,14 @@ class TransferPanel:
 def _source(source: SourceView) -> str:
     """A source as HTML: its name, where it is from, how much fits, and each verdict."""
     verdicts = "".join(
-        f"<li><b>{escape(metric_title(each.metric))}: {STATES[each.state]}</b><br>"
-        f"<small class=muted>{escape(each.statement)}</small></li>"
+        f"<li><b>{escape(metric_title(each.metric))}</b>: {escape(each.statement)}</li>"
         for each in source.verdicts
     )
     return (
         f'<p style="margin: 0 0 4px"><a href="/jobs/{escape(source.job)}"><b>{escape(source.name)}</b></a> '
         f"<span class=muted>{escape(source.model)} on {escape(source.data)}</span></p>"
         f'<p class="small muted" style="margin: 0 0 6px">{escape(source.statement)}.</p>'
-        f'<ul style="margin: 0 0 14px; padding-left: 18px">{verdicts}</ul>'
+        f'<ul class="small" style="margin: 0 0 14px; padding-left: 18px">{verdicts}</ul>'
     )
 
 
