@@ -16,6 +16,7 @@ from api.services import Services
 from api.words import configuration_words, metric_title, metric_value
 from space.configuration import Configuration
 
+
 class TransferPanel:
     """Of a search with sources; follows its front."""
 
@@ -69,8 +70,7 @@ class TransferPanel:
 def _source(source: SourceView) -> str:
     """A source as HTML: its name, where it is from, how much fits, and each verdict."""
     verdicts = "".join(
-        f"<li><b>{escape(metric_title(each.metric))}</b>: {escape(each.statement)}</li>"
-        for each in source.verdicts
+        f"<li><b>{escape(metric_title(each.metric))}</b>: {escape(each.statement)}</li>" for each in source.verdicts
     )
     return (
         f'<p style="margin: 0 0 4px"><a href="/jobs/{escape(source.job)}"><b>{escape(source.name)}</b></a> '
