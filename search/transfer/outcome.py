@@ -2,8 +2,8 @@
 
 Hypervolumes are the job's own (its objectives, scales and reference point), so they compare with its baselines and with
 a search of the same task. The head alone, which costs no parameter, belongs to every set, or it would decide the
-comparison: on a scale of log parameters it dominates most of what there is. Intervals are Monte Carlo over normal
-errors of the reported means, with the spread between seeds pooled over all points (`search.front`).
+comparison: on a scale of log parameters it dominates most of what there is. Intervals are Monte Carlo over Student's
+t errors of the reported means, with the spread between seeds pooled over all points (`search.front`).
 """
 
 from __future__ import annotations
@@ -155,11 +155,13 @@ def _draws(front: Front, rows: Sequence[Row], places: Floats) -> Floats:
     generator = np.random.default_rng(SEED)
     drawn = np.repeat(places[None], DRAWS, axis=0)
     seeds = np.sqrt(np.array([seeds for _, seeds in rows], dtype=np.float64))
+    # The spread is itself an estimate: a draw of it goes with each draw of the errors.
+    spreads = np.sqrt(front.degrees / generator.chisquare(front.degrees, (DRAWS, 1)))
     for column, objective in enumerate(front.objectives.objectives):
         if spread := front.spreads.get(objective.metric):
             means = np.array([values[objective.metric] for values, _ in rows])
             noise = generator.standard_normal((DRAWS, len(means)))
-            drawn[:, :, column] = objective.scale.positions(means + spread / seeds * noise)
+            drawn[:, :, column] = objective.scale.positions(means + spread * spreads / seeds * noise)
     return drawn
 
 

@@ -20,7 +20,7 @@ from storage.store import Store
 
 MOST_SAME_MODEL = 5
 """Sources that `same_model` takes, the newest."""
-LOOKED_AT = 200
+LOOKED_AT = 100
 """Jobs, the newest first, among which it looks."""
 
 

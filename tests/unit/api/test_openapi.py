@@ -23,6 +23,7 @@ EXPECTED = {
     ("get", "/v1/jobs/{job_id}/recipe"),
     ("get", "/v1/jobs/{job_id}/importance"),
     ("get", "/v1/jobs/{job_id}/picks"),
+    ("get", "/v1/jobs/{job_id}/transfer"),
     ("post", "/v1/jobs/{job_id}/predict"),
     ("get", "/v1/jobs/{job_id}/events"),
     ("post", "/v1/spaces/check"),
