@@ -5,18 +5,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import numpy as np
 from pydantic import Field
 
 from search.front import point_of
 from search.ledger import Trial, history_of
 from search.metrics import METRICS
 from search.objectives import Objectives
+from search.pareto import non_dominated
 from search.samplers.sampler import Observation
 from space.configuration import Configuration
 from space.frozen import Frozen
 
-MOST_TRIALS = 200
-"""Of one source that are kept, those trained in full first: a model of more learns little that is new."""
+MOST_TRIALS = 100
+"""Of one source that are kept, its front first, then what was trained in full: a model of more learns little that is
+new, and takes memory and time that grow with their square and cube."""
 
 
 class SourceTrial(Frozen):
@@ -74,7 +77,11 @@ def source_trials(trials: Iterable[Trial], objectives: Objectives, full_steps: i
                 seeds=len(point.samples) if point is not None else 0,
             )
         )
-    kept = sorted(found, key=lambda trial: (not trial.reported, trial.number))[:MOST_TRIALS]
+    able = [trial for trial in found if trial.reported and objectives.measured(trial.reported)]
+    best = non_dominated(np.array([objectives.minimised(trial.reported) for trial in able]))
+    front = {trial.number for trial, kept in zip(able, best, strict=True) if kept}
+    order = sorted(found, key=lambda trial: (trial.number not in front, not trial.reported, trial.number))
+    kept = order[:MOST_TRIALS]
     return tuple(sorted(kept, key=lambda trial: trial.number))
 
 

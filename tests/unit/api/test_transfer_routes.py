@@ -190,5 +190,6 @@ def test_check_looks_sources_up(
     file = tmp_path / "job.json"
     file.write_text(json.dumps({**spec, "transfer": {"jobs": [earlier.id]}}))
     assert "configurations" in invoke("check", str(file)).output
+    assert "there is no job nowhere" in invoke("transfer", "nowhere", str(file), code=1).output
     file.write_text(json.dumps({**spec, "transfer": {"jobs": ["nowhere"]}}))
     assert "transfer.jobs.0" in invoke("check", str(file), code=1).output
