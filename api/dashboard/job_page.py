@@ -115,6 +115,8 @@ class JobPage:
                 self._knee.update(front)
                 self._hypervolume.update(front)
                 await self.refresh_analysis()
+                if self._transfer is not None:
+                    await self._transfer.update()
         if last != self._seen:
             self._seen = last
             await self.refresh_trials()
@@ -130,8 +132,6 @@ class JobPage:
         try:
             await self._picks.update(views.front_view(self._job))
             self._importance.update(await run_in_threadpool(self._services.importance, self._job.id))
-            if self._transfer is not None:
-                await self._transfer.update()
         except NotFound:  # deleted meanwhile: the next look at the store says so
             return
 

@@ -15,6 +15,7 @@ from api.schemas import SourceView, TransferView
 from api.services import Services
 from api.words import configuration_words, metric_title, metric_value
 from space.configuration import Configuration
+from storage.errors import NotFound
 
 
 class TransferPanel:
@@ -35,9 +36,14 @@ class TransferPanel:
                     self._sources = markup("")
             with ui.expansion("Transferred points as a table").props("dense").classes("flush") as self._more:
                 self._table = markup("")
+        self._more.set_visibility(False)
+        ui.timer(0.1, self.update, once=True)  # once the page is shown: comparing takes a moment
 
     async def update(self) -> None:
-        view = await run_in_threadpool(self._services.transfer, self._job_id)
+        try:
+            view = await run_in_threadpool(self._services.transfer, self._job_id)
+        except NotFound:  # deleted meanwhile: the page's next look at the store says so
+            return
         say(self._statement, view.statement)
         self._sources.content = "".join(map(_source, view.sources))
         self._more.set_visibility(bool(view.points))

@@ -223,7 +223,7 @@ def test_dark_is_remembered_and_a_narrow_window_fits(page: Page, seeded):
 def test_a_search_with_sources_shows_whether_their_front_holds(page: Page, seeded):
     open_job(page, seeded, "Reviews, from news topics")
     transfer = page.get_by_role("region", name="Transfer")
-    expect(transfer).to_contain_text("transferred configurations dominate a hypervolume of")
+    expect(transfer).to_contain_text("transferred configurations dominate a hypervolume of", timeout=20_000)
     expect(transfer).to_contain_text("Accuracy: believed after")
     expect(transfer.get_by_role("link", name="News topics with MiniLM")).to_be_visible()
     expect(transfer.get_by_text("Accuracy in the source")).to_be_visible()
