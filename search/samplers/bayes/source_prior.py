@@ -15,7 +15,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from botorch.models.transforms.outcome import OutcomeTransform
+from botorch.models.gpytorch import GPyTorchModel
+from botorch.models.transforms.outcome import ChainedOutcomeTransform, OutcomeTransform
 from botorch.posteriors.gpytorch import GPyTorchPosterior
 from botorch.posteriors.posterior import Posterior
 from torch import Tensor
@@ -64,7 +65,7 @@ class SourcePriors:
 
 
 class SourcePrior(OutcomeTransform):
-    """Takes slope · p(x) off the values (n x 1) and adds it to the posterior's mean; X is n x width."""
+    """Takes slope · p(x) off the values (n x 1), and adds it to the posterior's mean; X is n x width."""
 
     def __init__(self, models: Sequence[tuple[float, SourceModel]], inputs: int) -> None:
         """`models`: weight and model of each source; the weights add up to 1."""
@@ -74,12 +75,19 @@ class SourcePrior(OutcomeTransform):
         self._spread = sum(weight * model.spread for weight, model in models)
         self.slope = self._spread
 
-    def forward(self, Y: Tensor, Yvar: Tensor | None = None, X: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """What is left of Y; in training mode the slope is estimated first."""
+    def taken_off(self, Y: Tensor, X: Tensor) -> Tensor:
+        """What the sources do not explain of Y, which also says how steep their part is."""
         expected = self._expected(X).unsqueeze(-1)
-        if self.training:
-            self.slope = _slope(expected.view(-1), Y.reshape(-1), self._spread)
-        return Y - self.slope * expected, Yvar
+        self.slope = _slope(expected.view(-1), Y.reshape(-1), self._spread)
+        return Y - self.slope * expected
+
+    def put_before(self, model: GPyTorchModel) -> None:
+        """Let a model that was fitted to what was left predict the whole."""
+        own = {} if not hasattr(model, "outcome_transform") else {"own": model.outcome_transform}
+        model.outcome_transform = ChainedOutcomeTransform(prior=self, **own)
+
+    def forward(self, Y: Tensor, Yvar: Tensor | None = None, X: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        return Y - self.slope * self._expected(X).unsqueeze(-1), Yvar
 
     def untransform(
         self, Y: Tensor, Yvar: Tensor | None = None, X: Tensor | None = None

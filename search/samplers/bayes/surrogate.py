@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from botorch.models.gp_regression import SingleTaskGP
 from botorch.models.model_list_gp_regression import ModelListGP
-from botorch.models.transforms.outcome import ChainedOutcomeTransform, OutcomeTransform, Standardize
+from botorch.models.transforms.outcome import Standardize
 from botorch.models.utils.gpytorch_modules import get_covar_module_with_dim_scaled_prior
 from botorch.optim.fit import fit_gpytorch_mll_scipy
 from gpytorch.mlls import ExactMarginalLogLikelihood
@@ -27,6 +27,7 @@ from torch import Tensor
 
 from search.objectives import Objectives
 from search.samplers.bayes.encoding import Encoding
+from search.samplers.bayes.source_prior import SourcePrior
 from search.samplers.sampler import History, PastTrial
 from search.scales import Scale
 
@@ -54,10 +55,10 @@ class Surrogate:
         objectives: Objectives,
         history: History,
         trials: list[PastTrial],
-        priors: Mapping[str, OutcomeTransform] | None = None,
+        priors: Mapping[str, SourcePrior] | None = None,
     ) -> None:
-        """`trials`: those of `history` that were measured; at least two. `priors`: for some metrics, what is taken off
-        the values before they are modelled and added to the predictions (`search.samplers.bayes.source_prior`)."""
+        """`trials`: those of `history` that were measured; at least two. `priors`: for some metrics, the mean that
+        earlier jobs give."""
         priors = priors or {}
         scales: dict[str, Scale] = {each.metric: each.scale for each in objectives.objectives if not each.known}
         scales |= {each.metric: each.scale for each in objectives.constraints if not each.known}
@@ -66,7 +67,12 @@ class Surrogate:
         models: dict[str, SingleTaskGP] = {}
         for metric, scale in scales.items():
             X, Y = _data(encoding, trials, metric, scale)
-            models[metric] = _fit(X, Y, encoding.inputs, start.get(metric), priors.get(metric))
+            prior = priors.get(metric)
+            if prior is not None:
+                Y = prior.taken_off(Y, X)
+            models[metric] = _fit(X, Y, encoding.inputs, start.get(metric))
+            if prior is not None:
+                prior.put_before(models[metric])
         if len(failed) >= ENOUGH_FAILURES:
             X = encoding.rows([trial.point for trial in (*trials, *failed)])
             Y = torch.tensor([[0.0]] * len(trials) + [[1.0]] * len(failed), dtype=torch.float64)
@@ -101,14 +107,11 @@ def _data(encoding: Encoding, trials: Sequence[PastTrial], metric: str, scale: S
     return X, torch.tensor(places, dtype=torch.float64).unsqueeze(-1)
 
 
-def _fit(
-    X: Tensor, Y: Tensor, inputs: int, start: Mapping[str, Any] | None, prior: OutcomeTransform | None = None
-) -> SingleTaskGP:
+def _fit(X: Tensor, Y: Tensor, inputs: int, start: Mapping[str, Any] | None) -> SingleTaskGP:
     kernel = get_covar_module_with_dim_scaled_prior(ard_num_dims=inputs, active_dims=list(range(inputs)))
-    outcome = Standardize(1) if prior is None else ChainedOutcomeTransform(prior=prior, standardize=Standardize(1))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # inputs that are constant in this history, values without spread
-        model = SingleTaskGP(X, Y, covar_module=kernel, outcome_transform=outcome)
+        model = SingleTaskGP(X, Y, covar_module=kernel, outcome_transform=Standardize(1))
     warm = start is not None and len(start["lengthscales"]) == inputs
     if start is not None and warm:
         model.covar_module.lengthscale = torch.tensor(start["lengthscales"], dtype=torch.float64)

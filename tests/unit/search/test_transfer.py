@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from botorch.models import SingleTaskGP
+from botorch.models.transforms.outcome import Standardize
 
 from benchmarks.synthetic_peft import encoder_table, measure
 from search.job import JobSpec
@@ -270,11 +272,30 @@ def test_what_is_taken_off_the_values_is_added_to_the_predictions() -> None:
     rows = torch.from_numpy(np.column_stack([X, np.zeros(20)]))
     Y = torch.from_numpy(5 + 3 * X[:, :1])
     prior = SourcePrior([(1.0, model)], inputs=3)
-    left, _ = prior(Y, X=rows)
+    left = prior.taken_off(Y, rows)
     assert float(left.std()) < 0.25 * float(Y.std())
-    prior.eval()
-    back, _ = prior.untransform(prior(Y, X=rows)[0], X=rows)
-    assert torch.allclose(back, Y)
+    assert torch.equal(prior(Y, X=rows)[0], left)
+    assert torch.allclose(prior.untransform(left, X=rows)[0], Y)
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_any_kind_of_model_predicts_the_whole(members: int) -> None:
+    """A single process and an ensemble, whose posterior has a dimension of members."""
+    X = torch.from_numpy(np.random.default_rng(0).random((12, 3)))
+    prior = SourcePrior([(1.0, SourceModel(X.numpy(), 2 * X[:, 0].numpy()))], inputs=3)
+    Y = 5 + 3 * X[:, :1]
+    left = prior.taken_off(Y, X)
+    shape = torch.Size([members]) if members > 1 else torch.Size()
+    model = SingleTaskGP(
+        X.expand(*shape, 12, 3), left.expand(*shape, 12, 1), outcome_transform=Standardize(1, batch_shape=shape)
+    )
+    new = torch.from_numpy(np.random.default_rng(1).random((4, 3))).expand(*shape, 4, 3)
+    with torch.no_grad():
+        rest = model.posterior(new)
+        prior.put_before(model)
+        whole = model.posterior(new)
+    assert torch.allclose(whole.mean - rest.mean, prior.untransform(torch.zeros_like(rest.mean), X=new)[0])
+    assert torch.allclose(whole.variance, rest.variance)
 
 
 def test_a_source_that_points_the_wrong_way_has_no_slope() -> None:
@@ -282,6 +303,5 @@ def test_a_source_that_points_the_wrong_way_has_no_slope() -> None:
     X = rng.random((20, 3))
     prior = SourcePrior([(1.0, SourceModel(X, 2 * X[:, 0]))], inputs=3)
     Y = torch.from_numpy(-3 * X[:, :1])
-    left, _ = prior(Y, X=torch.from_numpy(X))
+    assert torch.equal(prior.taken_off(Y, torch.from_numpy(X)), Y)
     assert prior.slope == 0.0
-    assert torch.equal(left, Y)
