@@ -83,8 +83,9 @@ class SourcePrior(OutcomeTransform):
 
     def put_before(self, model: GPyTorchModel) -> None:
         """Let a model that was fitted to what was left predict the whole."""
-        own = {} if not hasattr(model, "outcome_transform") else {"own": model.outcome_transform}
-        model.outcome_transform = ChainedOutcomeTransform(prior=self, **own)
+        own = getattr(model, "outcome_transform", None)
+        chain = ChainedOutcomeTransform(prior=self, own=own) if isinstance(own, OutcomeTransform) else self
+        model.outcome_transform = chain
 
     def forward(self, Y: Tensor, Yvar: Tensor | None = None, X: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         return Y - self.slope * self._expected(X).unsqueeze(-1), Yvar
