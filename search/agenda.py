@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from search.baselines import Baseline
+from search.finalists import finalists
 from search.front import build_front, growth
 from search.job import JobSpec
 from search.ladder import Ladder
@@ -133,10 +134,15 @@ class Agenda:
         )
 
     def _finalist(self) -> Next | None:
-        for trial in self._finalists() if self.time.fits_another_finalist else ():
-            for seed in self.fresh_seeds:
-                if trial.evaluation("finalist", self.spec.budget.steps, seed) is None:
-                    return Next(trial, "finalist", self.spec.budget.steps, seed)
+        """All seeds of the first, which show the spread between seeds; then a seed of each before another of any: where
+        the minutes end early, one run that selected nothing is what a point lacks most.
+        """
+        chosen = self._finalists() if self.time.fits_another_finalist else []
+        runs = [(trial, seed) for trial in chosen[:1] for seed in self.fresh_seeds]
+        runs += [(trial, seed) for seed in self.fresh_seeds for trial in chosen[1:]]
+        for trial, seed in runs:
+            if trial.evaluation("finalist", self.spec.budget.steps, seed) is None:
+                return Next(trial, "finalist", self.spec.budget.steps, seed)
         return None
 
     def _finalists(self) -> list[Trial]:
@@ -144,7 +150,8 @@ class Agenda:
         stored = self.ledger.job.progress.get("finalists")
         if stored is None:
             front = build_front(list(self.ledger.trials.values()), self.objectives, self.spec.budget.steps)
-            stored = [trial.number for trial in front.finalists(self.spec.finalists.count)]
+            chosen = finalists(front, self.spec.finalists.count, self.spec.sampler.seed)
+            stored = [trial.number for trial in chosen]
             self.ledger.update(progress={"finalists": stored})
         return [self.ledger.trials[number] for number in stored]
 

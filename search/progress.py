@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from search.front import Front, report
+from search.front import Front
+from search.front_report import report
 from search.job import JobSpec
 from search.ledger import Ledger
 
