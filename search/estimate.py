@@ -65,7 +65,9 @@ class Estimate:
             parts = stats.t.cdf((value - self.means) / np.maximum(self.deviations, 1e-300), self.degrees)
             return float((self.weights * parts).sum()) - level
 
-        return float(optimize.brentq(above, *within)) if above(within[0]) < 0 < above(within[1]) else within[level > 0.5]
+        return (
+            float(optimize.brentq(above, *within)) if above(within[0]) < 0 < above(within[1]) else within[level > 0.5]
+        )
 
     def draws(self, generator: np.random.Generator, factors: Floats) -> Floats:
         """One value a factor; `factors` stretch the deviations, for the spread is itself estimated. Shape [draws]."""

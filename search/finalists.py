@@ -3,7 +3,9 @@
 The front of single runs is the wrong list: a point just behind it may be the better one, and of several that are alike
 only one is needed. The finalists are the points whose true front, beside the baselines', is expected to have the
 largest hypervolume, over values drawn from the estimates (`search.probability`). Taking the largest gain each time
-comes within 1 - 1/e of the best choice, because the expected hypervolume is submodular (Nemhauser, Wolsey, Fisher 1978).
+reaches at least 1 - 1/e of the most there is, because the expected hypervolume is submodular (Nemhauser, Wolsey, Fisher
+1978). By the probability of belonging to the front alone, cheap points would come first that are sure of their place
+and add nothing; measured (`tests/unit/search/test_selection.py`), that is worse than the front of single runs.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ def finalists(front: Front, count: int, seed: int) -> list[Trial]:
     else:
         rows = [index for index in front.on_front if index in sampled]
         share = contributions(front.minimised[rows], front.objectives.reference) if rows else np.zeros(0)
-        order = [rows[each] for each in sorted(range(len(rows)), key=lambda each: (rows[each] != front.knee, -share[each]))]
+        order = [
+            rows[each] for each in sorted(range(len(rows)), key=lambda each: (rows[each] != front.knee, -share[each]))
+        ]
     return [front.points[index].trial for index in order[:count]]
 
 
@@ -52,7 +56,9 @@ def _by_expected_gain(
     def expected(rows: list[int]) -> float:
         kept = draws.feasible[:, rows]
         return float(
-            np.mean([hypervolume(values[rows][keep], reference) for values, keep in zip(draws.minimised, kept, strict=True)])
+            np.mean(
+                [hypervolume(values[rows][keep], reference) for values, keep in zip(draws.minimised, kept, strict=True)]
+            )
         )
 
     order: list[int] = []

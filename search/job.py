@@ -80,6 +80,13 @@ class FidelitySpec(Frozen):
         max_length=8,
         description="shares of the full steps after which evaluations are compared and the best go on",
     )
+    audit: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="share of the sampled configurations that are trained in full whatever their rank, to measure how "
+        "well short runs order full ones; they take at most a fifth of the search's steps; 0: none",
+    )
 
     @field_validator("rungs")
     @classmethod

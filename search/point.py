@@ -1,4 +1,4 @@
-"""One trial at full fidelity, as the front sees it: which of its runs count, and what each learned metric is taken to be."""
+"""One trial at full fidelity, as the front sees it: which of its runs count, and what its metrics are taken to be."""
 
 from __future__ import annotations
 

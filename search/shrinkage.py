@@ -85,7 +85,7 @@ def _design(covariates: Floats) -> Floats:
 def _line(rows: Floats, measured: Floats, precisions: Floats) -> tuple[Floats, Floats]:
     """Coefficients by weighted least squares, and their covariance."""
     weighed = rows * precisions[:, None]
-    covariance = np.linalg.inv(rows.T @ weighed)
+    covariance = np.asarray(np.linalg.inv(rows.T @ weighed), dtype=np.float64)
     return covariance @ (weighed.T @ measured), covariance
 
 

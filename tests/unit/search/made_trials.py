@@ -51,5 +51,3 @@ def trial(
             failure=None, artifacts=(), created_at=NOW, started_at=NOW, ended_at=NOW,
         )  # fmt: skip
     return made
-
-

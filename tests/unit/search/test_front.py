@@ -59,8 +59,7 @@ def test_without_a_repeated_seed_there_is_neither_interval_nor_probability() -> 
 
 
 def test_probability_of_the_front_agrees_with_students_t() -> None:
-    """Two points, one cheaper: the dearer is on the front exactly when its quality is higher. The spread has two degrees
-    of freedom."""
+    """The dearer of two points is on the front exactly when its quality is higher; the spread has two degrees."""
     cheap, dear = [0.60, 0.64], [0.63, 0.67]
     made = front(
         trial(0, 10, {("finalist", FULL, seed): value for seed, value in enumerate(cheap, 1)}),
