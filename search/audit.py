@@ -7,7 +7,8 @@ loss there.
 
 - Which trials are audited is a function of the job's seed and the trial's place among the sampled ones, one in each
   stretch of 1/share trials, drawn at random within it.
-- Audits take at most `STEPS_SHARE` of the search's steps; one that has no room waits, in the order of the trials.
+- Audits take at most `STEPS_PER_SHARE` times their share of the search's steps: a tenth of the trials, a fifth of the
+  steps. One that has no room waits, in the order of the trials.
 - Only audited trials before the first that is still on its way count: one that got to the top earlier by its rank must
   not come in before those that did not.
 - Where even the upper end of the lowest rung's interval is below `SHORT`, from `ENOUGH` trials on, and the next rung
@@ -31,8 +32,8 @@ from search.ledger import Trial
 from search.objectives import Objective, Objectives
 from search.promote import rung_values
 
-STEPS_SHARE = 0.2
-"""Of the steps of all sampled trials, the most that audited ones take beyond their first rung."""
+STEPS_PER_SHARE = 2.0
+"""Times `share`: of the steps of all sampled trials, the most that audited ones take beyond their first rung."""
 ENOUGH = 8
 """Audited trials from which on the lowest rung may be left."""
 SHORT = 0.5
@@ -125,14 +126,15 @@ class Audit:
     def climb(self, trials: Sequence[Trial]) -> Climb | None:
         """The next audited trial's next rung, where there is room for it. `trials`: all sampled ones."""
         beyond = sum(self._beyond_first(trial) for trial in self.audited(trials))
-        room = STEPS_SHARE * sum(max(_rungs(trial), default=0) for trial in trials) - beyond
+        most = min(1.0, STEPS_PER_SHARE * self.share)
+        room = most * sum(max(_rungs(trial), default=0) for trial in trials) - beyond
         for trial in self.audited(trials):
             reached = max(_rungs(trial), default=None)
             if trial.ended or trial.active or reached is None or reached >= self.steps[-1]:
                 continue
             above = next(step for step in self.steps if step > reached)
             # What a climb adds is added to both sides.
-            return Climb(trial, above) if (1 - STEPS_SHARE) * (above - reached) <= room else None
+            return Climb(trial, above) if (1 - most) * (above - reached) <= room else None
         return None
 
     def rungs(self, trials: Sequence[Trial]) -> list[RungAudit]:

@@ -1,8 +1,9 @@
 """What a learned metric is taken to be, given the spread between seeds.
 
-A point that was trained again with fresh seeds is their mean: no choice was made by looking at them. A point of which
-there is only the run that selected it is estimated from that run and from what all runs of the job show
-(`search.shrinkage`), because the best of many runs is best partly by luck.
+A point that was trained again with fresh seeds is reported by their mean: it was not chosen by looking at them. A point
+of which there is only the run that selected it is estimated from that run and from what all runs of the job show
+(`search.shrinkage`), because the best of many runs is best partly by luck. What decides how likely a point belongs to
+the front is the latter of both kinds.
 """
 
 from __future__ import annotations
@@ -91,8 +92,8 @@ def confirmed(values: Sequence[float], spread: Spread) -> Estimate:
     return Estimate(mean, np.ones(1), np.array([mean]), np.array([deviation]), spread.degrees)
 
 
-def unconfirmed(runs: Sequence[Sequence[float]], covariates: Floats, spread: Spread) -> list[Estimate]:
-    """For each sampled point with its runs in full (the one that selected it and any fresh ones), the estimate by all.
+def by_all_runs(runs: Sequence[Sequence[float]], covariates: Floats, spread: Spread) -> list[Estimate]:
+    """Of each sampled point, from the runs in full of all of them: the one that selected it, and any fresh ones.
 
     Fresh runs of other points belong to it: without them, the best would be missing among what the rest is compared
     with. `covariates`: shape [points, covariates].

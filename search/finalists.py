@@ -1,79 +1,40 @@
-"""Which points are trained again with fresh seeds: those that make the best front there can be, given the doubt.
+"""Which points are trained again with fresh seeds: those that show the front best, luck taken out.
 
-The front of single runs is the wrong list: a point just behind it may be the better one, and of several that are alike
-only one is needed. The finalists are the points whose true front, beside the baselines', is expected to have the
-largest hypervolume, over values drawn from the estimates (`search.probability`). Taking the largest gain each time
-reaches at least 1 - 1/e of the most there is, because the expected hypervolume is submodular (Nemhauser, Wolsey, Fisher
-1978). By the probability of belonging to the front alone, cheap points would come first that are sure of their place
-and add nothing; measured (`tests/unit/search/test_selection.py`), that is worse than the front of single runs.
+The finalists are the points of the front, as it is estimated (`search.estimate`), that together have the largest
+hypervolume: of several that are alike one is enough, and a run that was merely lucky is no longer ahead of one that just
+missed the front of single runs. Where the front has fewer points, the likeliest of those behind it follow.
+
+Measured on searches whose truth is known (`tests/unit/search/test_selection.py`), the true front of five finalists so
+chosen is better than that of the five largest contributions to the front of single runs; that of the five points of the
+largest probability is worse, for cheap points are sure of their place and add nothing.
 """
 
 from __future__ import annotations
 
-import heapq
-
-import numpy as np
-from numpy.typing import NDArray
-
+from search.analysis.subset import best_subset
 from search.front import Front
 from search.ledger import Trial
-from search.pareto import contributions, hypervolume
-from search.probability import Draws, draw, probabilities
+from search.pareto import contributions
+from search.probability import probabilities
 
-Floats = NDArray[np.float64]
-
-DRAWS = 128
-POSSIBLE = 0.01
-"""Probability of belonging to the front below which a point is not looked at."""
+POSSIBLE = 0.05
+"""Probability of belonging to the front below which a point behind it is not run again."""
 
 
 def finalists(front: Front, count: int, seed: int) -> list[Trial]:
-    """Up to `count` sampled trials to train again: the knee, then by the hypervolume that each is expected to add.
-
-    Before the spread between seeds is known there is no doubt to reckon with: then the front's own points.
-    """
+    """Up to `count` sampled trials to train again: the knee where it is among them, then by what each alone adds."""
     sampled = [index for index, point in enumerate(front.points) if point.trial.record.kind == "search"]
-    if front.spreads:
-        chances = probabilities(front, seed)
-        possible = [index for index in sampled if chances[index] >= POSSIBLE or index in front.on_front]
-        order = _by_expected_gain(front, draw(front, DRAWS, seed), possible, chances, count)
-    else:
-        rows = [index for index in front.on_front if index in sampled]
-        share = contributions(front.minimised[rows], front.objectives.reference) if rows else np.zeros(0)
-        order = [
+    rows = [index for index in front.on_front if index in sampled]
+    if count < 1:
+        return []
+    if rows:
+        chosen = best_subset(front.minimised[rows], front.objectives.reference, count).rows
+        rows = [rows[row] for row in chosen]
+        share = contributions(front.minimised[rows], front.objectives.reference)
+        rows = [
             rows[each] for each in sorted(range(len(rows)), key=lambda each: (rows[each] != front.knee, -share[each]))
         ]
-    return [front.points[index].trial for index in order[:count]]
-
-
-def _by_expected_gain(
-    front: Front, draws: Draws, possible: list[int], chances: dict[int, float], count: int
-) -> list[int]:
-    """Greedily, the knee first. A gain only shrinks as others are taken, so most need not be reckoned again."""
-    reference = front.objectives.reference
-    taken = [index for index, point in enumerate(front.points) if point.trial.record.kind == "baseline"]
-
-    def expected(rows: list[int]) -> float:
-        kept = draws.feasible[:, rows]
-        return float(
-            np.mean(
-                [hypervolume(values[rows][keep], reference) for values, keep in zip(draws.minimised, kept, strict=True)]
-            )
-        )
-
-    order: list[int] = []
-    if front.knee in possible:
-        order.append(front.knee)
-        taken.append(front.knee)
-    reached = expected(taken)
-    waiting = [(-np.inf, -chances[index], index, -1) for index in possible if index not in order]
-    heapq.heapify(waiting)
-    while waiting and len(order) < count:
-        less, chance, index, after = heapq.heappop(waiting)  # minus the gain: a heap gives its smallest
-        if after == len(order):
-            order.append(index)
-            taken.append(index)
-            reached -= less
-        else:
-            heapq.heappush(waiting, (reached - expected([*taken, index]), chance, index, len(order)))
-    return order
+    chances = probabilities(front, seed)
+    behind = [index for index in sampled if index not in front.on_front and chances.get(index, 0.0) >= POSSIBLE]
+    rows += sorted(behind, key=lambda index: -chances[index])[: count - len(rows)]
+    return [front.points[index].trial for index in rows]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from search.estimate import Spread, confirmed, pooled_spread, unconfirmed
+from search.estimate import Spread, by_all_runs, confirmed, pooled_spread
 from search.ledger import Trial
 from search.metrics import METRICS
 from search.objectives import Objectives
@@ -110,25 +110,22 @@ def _spreads(points: Sequence[Point], objectives: Objectives) -> dict[str, Sprea
 def _estimated(
     points: Sequence[Point], spreads: dict[str, Spread], objectives: Objectives, full_steps: int
 ) -> list[Point]:
-    """The points with an estimate of each metric in `spreads`."""
+    """The points with an estimate and a belief of each metric in `spreads`."""
     sampled = [point for point in points if point.trial.record.kind == "search"]
     rows = {point.trial.number: row for row, point in enumerate(sampled)}
     sizes = np.array([[np.log10(1.0 + point.trial.plan.trainable_parameters)] for point in sampled])
     runs = [[measured for _, measured in runs_in_full(point.trial, objectives, full_steps)] for point in sampled]
-    by_runs = {
-        name: unconfirmed([[each.metrics[name] for each in row] for row in runs], sizes.reshape(len(rows), 1), spread)
+    shared = {
+        name: by_all_runs([[each.metrics[name] for each in row] for row in runs], sizes.reshape(len(rows), 1), spread)
         for name, spread in spreads.items()
-        if not all(point.fresh for point in sampled)
     }
-    return [
-        replace(
-            point,
-            estimates={
-                name: confirmed([sample.metrics[name] for sample in point.samples], spread)
-                if point.fresh
-                else by_runs[name][rows[point.trial.number]]
-                for name, spread in spreads.items()
-            },
-        )
-        for point in points
-    ]
+    made: list[Point] = []
+    for point in points:
+        own = {
+            name: confirmed([sample.metrics[name] for sample in point.samples], spread)
+            for name, spread in spreads.items()
+        }
+        row = rows.get(point.trial.number)
+        beliefs = own if row is None else {name: shared[name][row] for name in spreads}
+        made.append(replace(point, estimates=own if point.fresh else beliefs, beliefs=beliefs))
+    return made

@@ -85,7 +85,7 @@ class FidelitySpec(Frozen):
         ge=0,
         le=1,
         description="share of the sampled configurations that are trained in full whatever their rank, to measure how "
-        "well short runs order full ones; they take at most a fifth of the search's steps; 0: none",
+        "well short runs order full ones; they take at most twice that share of the search's steps; 0: none",
     )
 
     @field_validator("rungs")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -22,15 +23,17 @@ class Point:
     fresh: bool
     """Trained with seeds that did not select it: its values are confirmed."""
     estimates: Mapping[str, Estimate] = field(default_factory=dict)
-    """Of each learned objective and constraint; empty before the spread between seeds is known."""
+    """What is reported of each learned objective and constraint; empty before the spread between seeds is known."""
+    beliefs: Mapping[str, Estimate] = field(default_factory=dict)
+    """Of the same, by all there is: a sampled point's own run beside its fresh ones, and the other points."""
 
-    @property
+    @cached_property
     def measured(self) -> dict[str, float]:
         """Mean over `samples` of every metric that all of them have."""
         names = set.intersection(*(set(sample.metrics) for sample in self.samples))
         return {name: float(np.mean([sample.metrics[name] for sample in self.samples])) for name in sorted(names)}
 
-    @property
+    @cached_property
     def values(self) -> dict[str, float]:
         """What is reported: `measured`, and where the run that selected the point is all there is, the estimate."""
         return {**self.measured, **{name: estimate.value for name, estimate in self.estimates.items()}}

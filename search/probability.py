@@ -1,4 +1,4 @@
-"""How likely each point belongs to the front: values drawn from the estimates of all points at once."""
+"""How likely each point belongs to the front: values drawn from what is believed of all points at once."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _learned(front: Front, count: int, generator: np.random.Generator) -> dict[s
     drawn: dict[str, Floats] = {}
     for name, spread in front.spreads.items():
         factors = np.sqrt(spread.degrees / generator.chisquare(spread.degrees, count))
-        columns = [point.estimates[name].draws(generator, factors) for point in front.points]
+        columns = [point.beliefs[name].draws(generator, factors) for point in front.points]
         drawn[name] = np.stack(columns, axis=1)
     return drawn
 

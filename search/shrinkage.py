@@ -24,7 +24,7 @@ PER_COVARIATE = 4
 """Measurements for each coefficient of the line; with fewer it is level."""
 WIDTHS = np.array([0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0])
 """Of the mixture's parts, in units of the measurements' mean noise: from all luck to all truth."""
-PRIOR_COUNT = 0.5
+PRIOR_COUNT = 0.125
 """Measurements that each part is credited with beforehand: a few measurements must not rule any out."""
 ROUNDS = 200
 TOLERANCE = 1e-6
