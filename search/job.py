@@ -68,9 +68,28 @@ class BudgetSpec(Frozen):
         default=None, gt=0, le=100_000, description="wall time of everything, finalists included"
     )
     steps: int = Field(default=200, ge=1, le=10_000_000, description="optimiser steps of one full-fidelity evaluation")
+    total_steps: int | None = Field(
+        default=None,
+        ge=1,
+        le=10**12,
+        description="optimiser steps of all evaluations together, finalists and baselines included; at least `steps`",
+    )
     flat_trials: int | None = Field(
         default=None, ge=5, description="stop when the hypervolume has not grown for so many finished trials"
     )
+    least_gain: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="stop when 10 further trials would, with 95% certainty, bring less than this share of the "
+        "hypervolume; see docs/stopping.md",
+    )
+
+    @model_validator(mode="after")
+    def _holds_an_evaluation(self) -> BudgetSpec:
+        if self.total_steps is not None and self.total_steps < self.steps:
+            raise ValueError("total_steps is below steps, so not one evaluation of full length fits; raise it")
+        return self
 
 
 class FidelitySpec(Frozen):
