@@ -72,7 +72,7 @@ def importance_view(store: Store, job: JobRecord) -> ImportanceView:
 
 
 def prepared_of(job: JobRecord) -> Prepared:
-    return restore(JobSpec.model_validate(job.spec), job.context)
+    return restore(job.spec, job.context)
 
 
 def planned_space(job: JobRecord, prepared: Prepared) -> SearchSpace:

@@ -13,6 +13,8 @@ from space.frozen import Frozen
 
 CONTROLS = ("Cc", "Cs", "Zl", "Zp")
 """Unicode's categories of control characters, lone surrogates, and line and paragraph separators."""
+DIRECTIONS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Unicode's Bidi_Control: invisible, and they make the text around a name read in another order."""
 SPACE_DEPTH = 8
 
 Goal = Literal["maximize", "minimize"]
@@ -164,6 +166,8 @@ class JobSpec(Frozen):
     def _printable(cls, name: str) -> str:
         if not name.strip() or any(unicodedata.category(character) in CONTROLS for character in name):
             raise ValueError("a name is one line of text without control characters; write another")
+        if turned := sorted({f"U+{ord(character):04X}" for character in name if character in DIRECTIONS}):
+            raise ValueError(f"the name holds invisible marks of the direction of writing ({', '.join(turned)}); leave them out")
         return name
 
     @field_validator("space")

@@ -196,7 +196,7 @@ class Service:
                 wait.wait(STORE_SECONDS)
 
     def _loop(self, job: JobRecord, asked_to_end: Callable[[], Ending | None]) -> Loop:
-        prepared = restore(JobSpec.model_validate(job.spec), job.context)
+        prepared = restore(job.spec, job.context)
         spec = prepared.spec
         folder = self.data_dir / "jobs" / job.id
         folder.mkdir(parents=True, exist_ok=True)
