@@ -39,7 +39,7 @@ Column = tuple[str, Callable[[Place], float]]
 
 
 class Features:
-    """The columns of one space, each in [0, 1]; `names` says what they are, `shared` at which places `SHARED` ones stand.
+    """The columns of one space, each in [0, 1]; `names` says what they are, `shared` where the `SHARED` ones stand.
 
     Columns: one-hot method; log size, shared by all methods; a flag and a log size for each member of the union; a flag
     for each site role that the space chooses; options; profile over depth; a bit for each layer, the share of layers

@@ -1,10 +1,10 @@
 """Kind `gp`: one Gaussian process with a prior on its lengthscales that is scaled by the dimension.
 
-The prior is that of Hvarfner, Hellsten and Nardi (2024, arXiv 2402.02229). Where some features say something else of one
-configuration than of another (which method, which layers), the covariance is a sum of two: one over all the features,
-and one over those alone that are numbers and mean the same for every configuration (size, learning rate, depth, share
-kept, parameters, fidelity). What a learning rate does to one method is then evidence for another from the first trials
-on, which a single product of all features finds only after many (docs/decisions/0012-the-surrogate-by-measurement.md).
+The prior is that of Hvarfner, Hellsten and Nardi (2024, arXiv 2402.02229). Where not all features are numbers that
+mean the same for every configuration (a method, a layer), the covariance is a sum of two: one over all the features,
+and one over those alone that are (size, learning rate, depth, share kept, parameters, fidelity). What a learning rate
+does to one method is then evidence for another from the first trials on, which a single product of all features finds
+only after many (docs/decisions/0012-the-surrogate-by-measurement.md).
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 
-import torch
 from botorch.models.gp_regression import SingleTaskGP
 from botorch.models.transforms.outcome import Standardize
 from botorch.models.utils.gpytorch_modules import get_covar_module_with_dim_scaled_prior

@@ -1,8 +1,8 @@
 """An ensemble of Gaussian processes seen as one: the Gaussian of the mixture's mean and covariance.
 
-The members differ in hyperparameters only. Integrating over them by matching moments (Garnett, Osborne and Hennig 2014,
-arXiv 1310.6740) leaves every user of a surrogate one posterior, and one set of boxes for the hypervolume in place of one
-a member.
+The members differ in hyperparameters only. Integrating over them by matching moments (Garnett, Osborne and Hennig
+2014, arXiv 1310.6740) leaves every user of a surrogate one posterior, and one set of boxes for the hypervolume in place
+of one a member.
 """
 
 from __future__ import annotations
