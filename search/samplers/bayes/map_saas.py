@@ -10,24 +10,32 @@ from __future__ import annotations
 
 import math
 import warnings
+from typing import Any
 
 import torch
 from botorch.models.map_saas import EnsembleMapSaasSingleTaskGP
 from botorch.models.transforms.input import FilterFeatures
 from botorch.models.transforms.outcome import Standardize
+from botorch.posteriors.gpytorch import GPyTorchPosterior
 from torch import Tensor
 
 from search.samplers.bayes.encoding import Columns
 from search.samplers.bayes.fitting import Fitted, Hyperparameters, fit_by_steps
-from search.samplers.bayes.matched import Matched
+from search.samplers.bayes.matched import matched
 
 MEMBERS = 4
 SHRINKAGE = 0.1
 """Scale of the half-Cauchy prior on the global shrinkage, as in the paper."""
 
 
-class MatchedMapSaas(Matched, EnsembleMapSaasSingleTaskGP):
-    """BoTorch's ensemble, with a Gaussian posterior."""
+class MatchedMapSaas(EnsembleMapSaasSingleTaskGP):
+    """BoTorch's ensemble, but no ensemble to those who use it."""
+
+    _is_ensemble = False
+
+    def posterior(self, X: Tensor, *args: Any, **options: Any) -> GPyTorchPosterior:  # type: ignore[override]
+        """At X (batch_shape x q x width), Gaussian where BoTorch's own is the mixture."""
+        return matched(super().posterior(X, *args, **options))
 
 
 def strengths(members: int) -> Tensor:

@@ -7,17 +7,19 @@ Needs JAX and NumPyro, the extra `saas`; Pyro is not used since BoTorch 0.18.
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import torch
 from botorch.fit import fit_fully_bayesian_model_nuts
 from botorch.models.fully_bayesian import SaasFullyBayesianSingleTaskGP
 from botorch.models.transforms.input import FilterFeatures
 from botorch.models.transforms.outcome import Standardize
+from botorch.posteriors.gpytorch import GPyTorchPosterior
 from torch import Tensor
 
 from search.samplers.bayes.encoding import Columns
 from search.samplers.bayes.fitting import Fitted, Hyperparameters
-from search.samplers.bayes.matched import Matched
+from search.samplers.bayes.matched import matched
 
 WARM_UP = 128
 SAMPLES = 128
@@ -27,8 +29,14 @@ SEED = 0
 """The same data, the same samples."""
 
 
-class MatchedSaas(Matched, SaasFullyBayesianSingleTaskGP):
-    """BoTorch's model, with a Gaussian posterior."""
+class MatchedSaas(SaasFullyBayesianSingleTaskGP):
+    """BoTorch's model, but no ensemble to those who use it."""
+
+    _is_ensemble = False
+
+    def posterior(self, X: Tensor, *args: Any, **options: Any) -> GPyTorchPosterior:  # type: ignore[override]
+        """At X (batch_shape x q x width), Gaussian where BoTorch's own is the mixture."""
+        return matched(super().posterior(X, *args, **options))
 
 
 def fit(X: Tensor, Y: Tensor, columns: Columns, start: Hyperparameters | None) -> Fitted:

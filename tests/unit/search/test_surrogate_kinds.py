@@ -12,6 +12,7 @@ from botorch.models.map_saas import EnsembleMapSaasSingleTaskGP
 from scipy import stats
 from torch import Tensor
 
+from search.samplers import create_sampler
 from search.samplers.bayes.encoding import Columns
 from search.samplers.bayes.fitting import Fitted
 from search.samplers.bayes.kinds import KINDS, check_kind, fit_of, quick
@@ -133,6 +134,8 @@ def test_unknown_and_unmet_kinds_name_the_remedy(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(importlib.util, "find_spec", _none_of("jax", "numpyro"))
     with pytest.raises(FieldError, match=r'surrogate.*jax and numpyro.*pip install "paretune\[saas\]"'):
         check_kind("saas", "surrogate")
+    with pytest.raises(FieldError, match=r"^surrogate: saas needs"):
+        create_sampler("bayes", surrogate="saas")
     for kind in KINDS:
         check_kind(quick(kind), "surrogate")
 
