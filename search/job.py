@@ -125,6 +125,10 @@ class SamplerSpec(Frozen):
     name: Literal["random", "sobol", "tpe", "nsga2", "bayes"] = Field(
         default="bayes", description="one of random, sobol, tpe, nsga2, bayes"
     )
+    surrogate: Literal["gp", "map-saas", "saas"] = Field(
+        default="gp",
+        description="the model of `bayes`: gp, map-saas, or saas, which takes minutes a suggestion and needs an extra",
+    )
     seed: int = Field(
         default=0, ge=0, le=2**31 - 1, description="decides the search's own draws, and the evaluations' seeds"
     )
