@@ -7,7 +7,7 @@ from typing import Any
 from api import views
 from api.schemas import AgreementView, ComparisonView, SourceView, TransferredView, TransferView
 from evaluator.task import ModelSpec
-from search.front import Front, build_front, interval
+from search.front import Front, build_front
 from search.ledger import read_trials
 from search.objectives import Objectives
 from search.transfer.agreement import Agreement
@@ -64,7 +64,7 @@ def _sources(job: JobRecord, sources: list[Source]) -> list[SourceView]:
 def _transferred(found: Transferred, front: Front) -> TransferredView:
     names = front.objectives.names
     values = found.point.values
-    bounds = {name: interval(front, found.point, name) for name in names}
+    bounds = {name: found.point.estimates[name].interval for name in names if name in found.point.estimates}
     return TransferredView(
         trial=found.point.trial.number,
         source=found.source.job,
@@ -73,7 +73,7 @@ def _transferred(found: Transferred, front: Front) -> TransferredView:
         methods=list(found.point.trial.plan.methods),
         there={name: found.there[name] for name in names if name in found.there},
         here={name: values[name] for name in names},
-        intervals={name: each for name, each in bounds.items() if each is not None},
+        intervals=bounds,
         test={name: value for name, value in found.point.test.items() if name in names},
         seeds=len(found.point.samples),
         on_front=any(front.points[row] is found.point for row in front.on_front),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evaluator.evaluate import Measurement, Progress
-from search.samplers.sampler import History, Observation, PastTrial, Proposal
+from search.samplers.sampler import UNSELECTED, History, Observation, PastTrial, Proposal
 from space.configuration import Configuration
 from space.plan import Plan
 from storage.artifacts import Artifact
@@ -37,6 +37,11 @@ class Trial:
     @property
     def number(self) -> int:
         return self.record.number
+
+    @property
+    def unselected(self) -> bool:
+        """Another job chose it, and none of its runs here had a say."""
+        return bool(self.record.attributes.get(UNSELECTED))
 
     @property
     def ended(self) -> bool:
@@ -96,7 +101,7 @@ def history_of(trials: Iterable[Trial]) -> History:
 
 def _past(trial: Trial) -> PastTrial:
     observations = tuple(
-        Observation(record.fidelity, record.seed, measurement.metrics) for record, measurement in trial.measured("rung")
+        Observation(record.fidelity, record.seed, measurement.metrics) for record, measurement in trial.measured()
     )
     state = trial.record.state
     return PastTrial(

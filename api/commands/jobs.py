@@ -9,7 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from api.commands.options import ApiKey, DatabaseUrl, DataDir, JobFile, JobId, Json, Server
-from api.commands.output import print_front, print_json, print_placement, print_table, print_transfer
+from api.commands.output import (
+    print_audit,
+    print_front,
+    print_json,
+    print_placement,
+    print_table,
+    print_transfer,
+)
 
 
 def client_of(data_dir: Path | None, database_url: str | None, server: str | None, api_key: str | None) -> Any:
@@ -83,6 +90,8 @@ def show(
     api_key: ApiKey = None,
 ) -> None:
     """Show a job, or one of its trials."""
+    from search.gain import Gain
+
     client = client_of(data_dir, database_url, server, api_key)
     if trial is not None:
         found = client.get(f"/jobs/{job}/trials/{trial}")
@@ -94,18 +103,22 @@ def show(
         return
     found = client.get(f"/jobs/{job}")
     trials = client.get(f"/jobs/{job}/trials", descending=True, limit=limit)["items"]
+    audit = client.get(f"/jobs/{job}/audit")
     learns = found["spec"].get("transfer") is not None
     transferred = client.get(f"/jobs/{job}/transfer", against=against) if learns else None
     if as_json:
-        print_json({**found, "trials": trials, **({"transfer": transferred} if transferred else {})})
+        more = {"transfer": transferred} if transferred else {}
+        print_json({**found, "audit": audit, **more, "trials": trials})
         return
     progress, cost = found["progress"], found["cost"]
     reason = f" ({found['reason']})" if found["reason"] else ""
     typer.echo(f"{found['name']}: {found['state']}{reason}, {progress['phase']}")
     typer.echo(
         f"{progress['sampled']} of {progress['trials']} configurations sampled, hypervolume "
-        f"{progress['hypervolume']:.4f}, {cost['elapsed_seconds']:.0f} s"
+        f"{progress['hypervolume']:.4f}, {cost['steps']:,} steps, {cost['elapsed_seconds']:.0f} s"
     )
+    if progress["gain"] is not None:
+        typer.echo(Gain(**progress["gain"]).words)
     if transferred:
         print_transfer(transferred)
     rows = [
@@ -120,6 +133,7 @@ def show(
         for each in trials
     ]
     print_table(["trial", "what", "state", "parameters", "fidelity", *_qualities(found), "failure"], rows)
+    print_audit(audit)
 
 
 def _qualities(job: dict[str, Any]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from api.routes import analysis, events, front, health, jobs, methods, metrics, recipe, spaces, transfer, trials
+from api.routes import analysis, audit, events, front, health, jobs, methods, metrics, recipe, spaces, transfer, trials
 
 ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
@@ -13,6 +13,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     recipe.router,
     analysis.router,
     transfer.router,
+    audit.router,
     events.router,
     spaces.router,
     methods.router,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from search.samplers.past import tried, with_proposals
-from search.samplers.sampler import History, Proposal, Sampler
+from search.samplers.sampler import UNSELECTED, History, Proposal, Sampler
 from search.transfer.transfer import SOURCE, SOURCE_TRIAL, Candidate, Transfer
 from space.space import SearchSpace
 
@@ -30,6 +30,6 @@ class TransferSampler:
 
     def _proposal(self, candidate: Candidate) -> Proposal:
         strategy = f"transfer: front of {candidate.source.job}"
-        attributes = {SOURCE: candidate.source.job, SOURCE_TRIAL: candidate.number}
+        attributes = {SOURCE: candidate.source.job, SOURCE_TRIAL: candidate.number, UNSELECTED: self._transfer.only}
         configuration = self._space.decode(candidate.point)
         return Proposal(candidate.point, configuration, strategy, candidate.reason, attributes)

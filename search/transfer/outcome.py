@@ -15,9 +15,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from search.front import CONFIDENCE, Front, Point
+from search.front import Front
 from search.objectives import Objectives
 from search.pareto import hypervolume
+from search.point import Point
 from search.transfer.agreement import Agreement, agreement
 from search.transfer.source import Source
 from search.transfer.transfer import SOURCE, SOURCE_TRIAL
@@ -28,6 +29,7 @@ Answer = Literal["transfers", "no significant difference", "does not transfer", 
 Row = tuple[Mapping[str, float], int]
 """A point's metrics, and the seeds that they are a mean over."""
 
+CONFIDENCE = 0.95
 DRAWS = 1000
 SEED = 0
 """The same report of the same runs."""
@@ -155,13 +157,13 @@ def _draws(front: Front, rows: Sequence[Row], places: Floats) -> Floats:
     generator = np.random.default_rng(SEED)
     drawn = np.repeat(places[None], DRAWS, axis=0)
     seeds = np.sqrt(np.array([seeds for _, seeds in rows], dtype=np.float64))
-    # The spread is itself an estimate: a draw of it goes with each draw of the errors.
-    spreads = np.sqrt(front.degrees / generator.chisquare(front.degrees, (DRAWS, 1)))
     for column, objective in enumerate(front.objectives.objectives):
         if spread := front.spreads.get(objective.metric):
             means = np.array([values[objective.metric] for values, _ in rows])
             noise = generator.standard_normal((DRAWS, len(means)))
-            drawn[:, :, column] = objective.scale.positions(means + spread * spreads / seeds * noise)
+            # The spread is itself an estimate: a draw of it goes with each draw of the errors.
+            factors = np.sqrt(spread.degrees / generator.chisquare(spread.degrees, (DRAWS, 1)))
+            drawn[:, :, column] = objective.scale.positions(means + spread.deviation * factors / seeds * noise)
     return drawn
 
 

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from pydantic import Field
 
-from search.front import point_of
 from search.ledger import Trial, history_of
 from search.metrics import METRICS
 from search.objectives import Objectives
 from search.pareto import non_dominated
+from search.point import point_of
 from search.samplers.sampler import Observation
 from space.configuration import Configuration
 from space.frozen import Frozen

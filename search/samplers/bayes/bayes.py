@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from search.objectives import Objectives
 from search.samplers.bayes.choice import choose, reproducible
 from search.samplers.bayes.design import design_words, initial_trials
 from search.samplers.bayes.encoding import Encoding
+from search.samplers.bayes.kinds import DEFAULT
 from search.samplers.bayes.source_prior import SourcePriors
 from search.samplers.bayes.surrogate import HYPERPARAMETERS, Surrogate
 from search.samplers.past import measured, next_number, rng_for, tried, with_proposals
 from search.samplers.random import RandomSampler
-from search.samplers.sampler import History, PastTrial, Proposal
+from search.samplers.sampler import EXPECTED_GAIN, History, PastTrial, Proposal
 from search.samplers.sobol import SobolSampler
 from search.transfer.transfer import Transfer
 from space.space import SearchSpace
@@ -30,12 +32,14 @@ class BayesSampler:
         objectives: Objectives,
         seed: int,
         trials: int | None = None,
+        surrogate: str = DEFAULT,
         transfer: Transfer | None = None,
     ) -> None:
         """`transfer`: earlier jobs, whose models the surrogate starts from."""
         self._space = space
         self._objectives = objectives
         self._seed = seed
+        self._surrogate = surrogate
         self._encoding = Encoding(space, objectives)
         self._sobol = SobolSampler(space, objectives, seed)
         self._random = RandomSampler(space, objectives, seed)
@@ -56,7 +60,7 @@ class BayesSampler:
                 proposal = self._design(extended, design)
             else:
                 with reproducible(self._seed, next_number(extended)):
-                    surrogate = surrogate or self._fitted(extended, trials)
+                    surrogate = surrogate or self._model(extended, trials)
                     proposal = self._model_based(extended, trials, surrogate)
             if proposal is None:
                 break
@@ -67,9 +71,9 @@ class BayesSampler:
         """Trials that fill no place of the design: of sources that nothing speaks for so far."""
         return 0 if self._transfer is None else len(self._transfer.unproven(history))
 
-    def _fitted(self, history: History, trials: list[PastTrial]) -> Surrogate:
+    def _model(self, history: History, trials: list[PastTrial]) -> Surrogate:
         priors = {} if self._priors is None else self._priors.of(history)
-        return Surrogate(self._encoding, self._objectives, history, trials, priors)
+        return Surrogate(self._encoding, self._objectives, history, trials, self._surrogate, priors)
 
     def _design(self, history: History, what: str) -> Proposal | None:
         found = self._sobol.ask(history, 1)
@@ -89,6 +93,8 @@ class BayesSampler:
         if found is None:
             why = "every candidate around the front and of the random draws was tried before"
             return self._random.propose(history, seen, number, "random: space nearly exhausted", why)
-        attributes = {HYPERPARAMETERS: surrogate.hyperparameters}
+        attributes: dict[str, Any] = {HYPERPARAMETERS: surrogate.hyperparameters}
+        if found.gain is not None:
+            attributes[EXPECTED_GAIN] = found.gain
         configuration = self._space.decode(found.point)
         return Proposal(found.point, configuration, f"bayes: {found.acquisition}", found.reason, attributes)

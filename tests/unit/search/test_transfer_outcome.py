@@ -162,5 +162,5 @@ def test_the_interval_is_that_of_means_over_seeds() -> None:
     assert found.baselines.high is not None
     front = front_of(base, carried(2, 1_000, *runs, there=4))
     width = 1 - OBJECTIVES.minimised(values(0.6, 1_000))[1]
-    expected = 2 * stats.t.ppf(0.975, 14) * front.spreads["accuracy"] / 0.8 * np.sqrt(2 / 8) * width
+    expected = 2 * stats.t.ppf(0.975, 14) * front.spreads["accuracy"].deviation / 0.8 * np.sqrt(2 / 8) * width
     assert found.baselines.high - found.baselines.low == pytest.approx(expected, rel=0.1)
