@@ -78,7 +78,7 @@ def search(
 ) -> tuple[list[PastTrial], list[float], Transfer | None]:
     """A search's trials, and the share of the known front's hypervolume that is reached after each."""
     transfer = Transfer(sources, space, objectives, WARM_START) if sources else None
-    sampler = create("bayes", space, objectives, seed, trials, transfer)
+    sampler = create("bayes", space, objectives, seed, trials, transfer=transfer)
     best = hypervolume([objectives.minimised(values) for values in known_front(space)], objectives.reference)
     history: list[PastTrial] = []
     rows, reached = [], []

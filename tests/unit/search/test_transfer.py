@@ -200,7 +200,7 @@ def test_any_sampler_begins_with_the_sources_points(
     name: str, space: SearchSpace, deeper: SearchSpace, objectives: Objectives
 ) -> None:
     transfer = Transfer([source_of(deeper)], space, objectives, warm_start=2)
-    sampler = create(name, space, objectives, 3, 20, transfer)
+    sampler = create(name, space, objectives, 3, 20, transfer=transfer)
     first = sampler.ask(History(), 3)
     assert [each.strategy for each in first[:2]] == ["transfer: front of earlier"] * 2
     assert [each.attributes[SOURCE_TRIAL] for each in first[:2]] == [each.number for each in transfer.candidates]
@@ -210,7 +210,7 @@ def test_any_sampler_begins_with_the_sources_points(
     history: tuple[PastTrial, ...] = ()
     for proposal in first:
         again = create(
-            name, space, objectives, 3, 20, Transfer([source_of(deeper)], space, objectives, warm_start=2)
+            name, space, objectives, 3, 20, transfer=Transfer([source_of(deeper)], space, objectives, warm_start=2)
         ).ask(History(history), 1)
         assert again[0].point == proposal.point
         history += (
@@ -222,7 +222,7 @@ def test_a_dropped_sources_points_are_not_tried_any_more(
     space: SearchSpace, deeper: SearchSpace, objectives: Objectives
 ) -> None:
     transfer = Transfer([source_of(deeper, "foe", bad)], space, objectives, warm_start=20)
-    sampler = create("random", space, objectives, 3, 40, transfer)
+    sampler = create("random", space, objectives, 3, 40, transfer=transfer)
     assert sampler.ask(history_of(space, 2), 1)[0].attributes[SOURCE] == "foe"
     assert SOURCE not in sampler.ask(history_of(space, 12), 1)[0].attributes
 
@@ -231,13 +231,13 @@ def test_where_nothing_else_is_wanted_it_ends_with_the_front(
     space: SearchSpace, deeper: SearchSpace, objectives: Objectives
 ) -> None:
     transfer = Transfer([source_of(deeper)], space, objectives, warm_start=50, only=True)
-    found = create("bayes", space, objectives, 3, 50, transfer).ask(History(), 50)
+    found = create("bayes", space, objectives, 3, 50, transfer=transfer).ask(History(), 50)
     assert len(found) == len(transfer.candidates) < 25
     tried = tuple(
         PastTrial(number, each.point, each.configuration, "running", (), each.attributes)
         for number, each in enumerate(found)
     )
-    assert create("bayes", space, objectives, 3, 50, transfer).ask(History(tried), 1) == []
+    assert create("bayes", space, objectives, 3, 50, transfer=transfer).ask(History(tried), 1) == []
 
 
 def error(space: SearchSpace, objectives: Objectives, sources: list[Source], history: History) -> float:
@@ -245,7 +245,7 @@ def error(space: SearchSpace, objectives: Objectives, sources: list[Source], his
     encoding = Encoding(space, objectives)
     transfer = Transfer(sources, space, objectives)
     priors = SourcePriors(encoding, transfer).of(history)
-    surrogate = Surrogate(encoding, objectives, history, list(history.trials), priors)
+    surrogate = Surrogate(encoding, objectives, history, list(history.trials), priors=priors)
     new = history_of(space, 40, seed=77)
     rows = encoding.rows([trial.point for trial in new.trials])
     column = surrogate.metrics.index("accuracy")
