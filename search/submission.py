@@ -78,8 +78,9 @@ def prepare(spec: JobSpec, inspector: Inspector) -> Prepared:
     return Prepared(spec, inspection, space, objectives, parameter_range)
 
 
-def restore(spec: JobSpec, context: Mapping[str, Any]) -> Prepared:
-    """What `prepare` gave, from the context that was stored with the job; looks at neither model nor data."""
+def restore(stored: JobSpec | Mapping[str, Any], context: Mapping[str, Any]) -> Prepared:
+    """What `prepare` gave, from the spec and the context that are stored of the job; looks at neither model nor data."""
+    spec = JobSpec.model_validate(stored)
     inspection = Inspection.model_validate({**context["data"], "table": context["table"]})
     low, high = context["parameter_range"]
     return Prepared(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from search.objectives import Objectives
 from search.samplers.bayes.choice import choose, reproducible
@@ -12,7 +13,7 @@ from search.samplers.bayes.kinds import DEFAULT
 from search.samplers.bayes.surrogate import HYPERPARAMETERS, Surrogate
 from search.samplers.past import measured, next_number, rng_for, tried, with_proposals
 from search.samplers.random import RandomSampler
-from search.samplers.sampler import History, PastTrial, Proposal
+from search.samplers.sampler import EXPECTED_GAIN, History, PastTrial, Proposal
 from search.samplers.sobol import SobolSampler
 from space.space import SearchSpace
 
@@ -81,6 +82,8 @@ class BayesSampler:
         if found is None:
             why = "every candidate around the front and of the random draws was tried before"
             return self._random.propose(history, seen, number, "random: space nearly exhausted", why)
-        attributes = {HYPERPARAMETERS: surrogate.hyperparameters}
+        attributes: dict[str, Any] = {HYPERPARAMETERS: surrogate.hyperparameters}
+        if found.gain is not None:
+            attributes[EXPECTED_GAIN] = found.gain
         configuration = self._space.decode(found.point)
         return Proposal(found.point, configuration, f"bayes: {found.acquisition}", found.reason, attributes)
