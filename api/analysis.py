@@ -12,7 +12,6 @@ from api.words import pick_words
 from search.analysis.importance import importance
 from search.analysis.picks import parse_pick, usual_picks
 from search.analysis.subset import best_subset
-from search.job import JobSpec
 from search.ledger import history_of, read_trials
 from search.objectives import Objectives
 from search.submission import Prepared, restore

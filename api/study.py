@@ -8,7 +8,6 @@ from typing import Any
 from api.client import Client
 from api.schemas import EvaluationView, FrontView, JobDetail, PointView, TrialDetail
 from api.words import configuration_words
-from search.job import JobSpec
 from search.optuna_study import StudyTrial, shown, study_url, write_study
 from search.submission import restore
 from space.configuration import Configuration

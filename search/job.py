@@ -167,7 +167,9 @@ class JobSpec(Frozen):
         if not name.strip() or any(unicodedata.category(character) in CONTROLS for character in name):
             raise ValueError("a name is one line of text without control characters; write another")
         if turned := sorted({f"U+{ord(character):04X}" for character in name if character in DIRECTIONS}):
-            raise ValueError(f"the name holds invisible marks of the direction of writing ({', '.join(turned)}); leave them out")
+            raise ValueError(
+                f"the name holds invisible marks of the direction of writing ({', '.join(turned)}); leave them out"
+            )
         return name
 
     @field_validator("space")

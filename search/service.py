@@ -21,7 +21,6 @@ from evaluator.data.split import make_split
 from evaluator.pool.pool import Pool
 from evaluator.task import ModelSpec, TaskSpec, Training
 from search.baselines import Baseline, baselines
-from search.job import JobSpec
 from search.ledger import Ledger
 from search.loop import FREE_AND_RESUME, Ending, Loop, NoSpace
 from search.samplers import create

@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from api import views
 from api.dashboard.actions import ENDED, JobActions
 from api.dashboard.elements import block, card, chip, figures, heading, markup, say, text
-from api.dashboard.frame import frame
+from api.dashboard.frame import PAGE_SECONDS, frame
 from api.dashboard.front_panel import FrontPanel
 from api.dashboard.hypervolume_chart import HypervolumePanel
 from api.dashboard.importance_panel import ImportancePanel
@@ -45,7 +45,7 @@ EMPTY = {
 
 
 def register(services: Services) -> None:
-    @ui.page("/jobs/{job_id}", title="Search · Paretune")
+    @ui.page("/jobs/{job_id}", title="Search · Paretune", response_timeout=PAGE_SECONDS)
     async def job_page(job_id: str) -> None:
         try:
             job = await run_in_threadpool(services.store.job, job_id)

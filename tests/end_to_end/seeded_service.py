@@ -24,9 +24,10 @@ from evaluator.evaluate import Measurement, Progress
 from evaluator.inspection import Inspection
 from evaluator.pool.log import log_of
 from search.baselines import baselines
-from search.front import build_front, report
+from search.front import build_front
 from search.job import JobSpec
 from search.ledger import Ledger, Trial
+from search.progress import progress_of
 from search.samplers.sampler import Proposal
 from search.submission import Prepared, prepare
 from space.sites import Site, SiteTable
@@ -236,23 +237,10 @@ class Search:
         front = build_front(list(self.ledger.trials.values()), self.prepared.objectives, STEPS)
         if front.points:
             self.history.append([self.seconds, self.completed, front.hypervolume])
-        sampled = len(self.ledger.of_kind("search"))
-        described = {**report(front, 0), "history": self.history}
-        best = {}
-        for objective in self.prepared.objectives.objectives:
-            values = [front.points[index].values[objective.metric] for index in front.on_front]
-            if values:
-                best[objective.metric] = max(values) if objective.goal == "maximize" else min(values)
+        described = progress_of(self.prepared.spec, self.ledger, front, self.history)
         self.ledger.update(
-            {
-                "phase": phase,
-                "front": described,
-                "best": best,
-                "sampled": sampled,
-                "evaluations": {"completed": self.completed, "running": 2, "failed": 1},
-                "elapsed_seconds": self.seconds,
-            },
-            events=[("front", {"trials": described["order"]})],
+            {"phase": phase, "elapsed_seconds": self.seconds, **described},
+            events=[("front", {"trials": described["front"]["order"]})],
         )
 
 
