@@ -27,12 +27,19 @@ def picks(job: JobRecord, texts: Sequence[str] = ()) -> list[PickView]:
     """See `Services.picks`."""
     objectives = _objectives(job)
     chosen = [parse_pick(text, objectives) for text in texts] or usual_picks(objectives)
-    points = views.front_view(job).points
+    front = views.front_view(job)
+    points = front.points
     if not points:
         raise NotReady(EMPTY)
     values = [point.objectives for point in points]
+    # The front's own knee lies among the confirmed points (`search.front`), which its values do not tell.
+    marked = next((point for point in points if point.trial == front.knee), None)
     return [
-        PickView(pick=pick.text, words=pick_words(pick), point=points[pick.choose(values, objectives)])
+        PickView(
+            pick=pick.text,
+            words=pick_words(pick),
+            point=marked if pick.kind == "knee" and marked else points[pick.choose(values, objectives)],
+        )
         for pick in chosen
     ]
 

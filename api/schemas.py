@@ -152,14 +152,19 @@ class PointView(View):
     name: str | None = Field(default=None, description="a baseline's name")
     methods: list[str] = Field(default_factory=list)
     configuration: dict[str, Any]
-    objectives: dict[str, float]
-    metrics: dict[str, float] = Field(default_factory=dict, description="every metric measured on validation rows")
-    intervals: dict[str, tuple[float, float]] = Field(
-        default_factory=dict, description="95% interval of the mean of each trained objective"
+    objectives: dict[str, float] = Field(
+        description="the mean over fresh seeds; before there are any, an estimate from the run that selected it, "
+        "corrected for having been selected (docs/front.md)"
     )
-    probability: float | None = Field(default=None, description="of belonging to the front, given the seeds' spread")
+    metrics: dict[str, float] = Field(
+        default_factory=dict, description="every metric as measured on validation rows, mean over the seeds"
+    )
+    intervals: dict[str, tuple[float, float]] = Field(
+        default_factory=dict, description="95% interval of each trained objective"
+    )
+    probability: float | None = Field(default=None, description="of belonging to the front, given all points' doubt")
     seeds: int = 1
-    fresh: bool = Field(default=False, description="trained with seeds that did not select it")
+    fresh: bool = Field(default=False, description="confirmed: trained with seeds that did not select it")
     test: dict[str, float] = Field(default_factory=dict, description="metrics on test rows, which no search sees")
     feasible: bool = True
     on_front: bool = True

@@ -1,17 +1,20 @@
 """What a job runs next.
 
 In this order: evaluations that wait for another attempt; baselines, interleaved at half the search's steps, cheapest
-first; promotions; sampled trials. Once nothing more is sampled, every trial that can still enter the front climbs; then
-the finalists are run with fresh seeds. Every answer is a function of the ledger, so a job that was killed goes on where
-it stood.
+first; audited trials; promotions; sampled trials. Once nothing more is sampled, every trial that can still enter the
+front climbs; then the finalists are run with fresh seeds. Every answer is a function of the ledger, so a job that was
+killed goes on where it stood.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
+from search.audit import Audit
 from search.baselines import Baseline
+from search.finalists import finalists
 from search.front import build_front, growth
 from search.gain import Gain
 from search.growth import gain_of
@@ -49,10 +52,13 @@ class Agenda:
     stopped: Stop | None = field(default=None, init=False)
     """The rule that ended the sampling; stored once it did, since what ends afterwards may yet move the hypervolume."""
 
+    def __post_init__(self) -> None:
+        self.audit = Audit(self.ladder.steps, self.objectives, self.spec.sampler.seed, self.spec.fidelity.audit)
+
     def next(self) -> Next | None:
         return (
-            self._retry() or self._baseline(interleaved=True) or self._promotion() or self._sampled()
-            or self._after_sampling()
+            self._retry() or self._baseline(interleaved=True) or self._audited() or self._promotion()
+            or self._sampled() or self._after_sampling()
         )  # fmt: skip
 
     # Sampling
@@ -123,14 +129,40 @@ class Agenda:
         if self.time.is_the_finalists:
             return None
         search = self.ledger.of_kind("search")
-        lowest = self.ladder.steps[0]
-        begun = not self.untrained and not any(trial.runs_to(lowest) for trial in search)
+        lowest = [step for step in self.ladder.steps if step <= self.lowest]
+        begun = not self.untrained and not any(trial.runs_to(step) for trial in search for step in lowest)
         step = self.ladder.promotion(search, last_call=begun and not self._more_may_come())
         return Next(step.trial, "rung", step.stop_step, self.spec.sampler.seed) if step else None
 
     def _sampled(self) -> Next | None:
         trial = None if self.time.is_the_finalists else next(iter(self.untrained), None)
-        return Next(trial, "rung", self.ladder.steps[0], self.spec.sampler.seed) if trial else None
+        if trial is None:
+            return None
+        self._raise_lowest()
+        return Next(trial, "rung", self.lowest, self.spec.sampler.seed)
+
+    # The audit of short runs
+
+    @property
+    def rises(self) -> list[dict[str, Any]]:
+        """What the audit decided so far: `step`, the one that new trials start at from then on, and why, in `words`."""
+        return list(self.ledger.job.progress.get("rises", []))
+
+    @property
+    def lowest(self) -> int:
+        """Step of the rung that new trials start at."""
+        return int(self.rises[-1]["step"]) if self.rises else self.ladder.steps[0]
+
+    def _audited(self) -> Next | None:
+        climb = None if self.time.is_the_finalists else self.audit.climb(self.ledger.of_kind("search"))
+        return Next(climb.trial, "rung", climb.stop_step, self.spec.sampler.seed) if climb else None
+
+    def _raise_lowest(self) -> None:
+        """Decided once and stored: trials that never ran on the rung that was left cannot speak for it later."""
+        rise = self.audit.rise(self.ledger.of_kind("search"), self.lowest)
+        if rise is not None:
+            told = {"step": rise.step, "words": rise.words}
+            self.ledger.update(progress={"rises": [*self.rises, told]}, events=[("audit", told)])
 
     def _after_sampling(self) -> Next | None:
         if self._more_may_come():
@@ -157,10 +189,15 @@ class Agenda:
         )
 
     def _finalist(self) -> Next | None:
-        for trial in self._finalists() if self.time.fits_another_finalist else ():
-            for seed in self.fresh_seeds:
-                if trial.evaluation("finalist", self.spec.budget.steps, seed) is None:
-                    return Next(trial, "finalist", self.spec.budget.steps, seed)
+        """All seeds of the first, which show the spread between seeds; then a seed of each before another of any: where
+        the minutes end early, one run that selected nothing is what a point lacks most.
+        """
+        chosen = self._finalists() if self.time.fits_another_finalist else []
+        runs = [(trial, seed) for trial in chosen[:1] for seed in self.fresh_seeds]
+        runs += [(trial, seed) for seed in self.fresh_seeds for trial in chosen[1:]]
+        for trial, seed in runs:
+            if trial.evaluation("finalist", self.spec.budget.steps, seed) is None:
+                return Next(trial, "finalist", self.spec.budget.steps, seed)
         return None
 
     def _finalists(self) -> list[Trial]:
@@ -168,7 +205,8 @@ class Agenda:
         stored = self.ledger.job.progress.get("finalists")
         if stored is None:
             front = build_front(list(self.ledger.trials.values()), self.objectives, self.spec.budget.steps)
-            stored = [trial.number for trial in front.finalists(self.spec.finalists.count)]
+            chosen = finalists(front, self.spec.finalists.count, self.spec.sampler.seed)
+            stored = [trial.number for trial in chosen]
             self.ledger.update(progress={"finalists": stored})
         return [self.ledger.trials[number] for number in stored]
 

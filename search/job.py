@@ -101,6 +101,13 @@ class FidelitySpec(Frozen):
         max_length=8,
         description="shares of the full steps after which evaluations are compared and the best go on",
     )
+    audit: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="share of the sampled configurations that are trained in full whatever their rank, to measure how "
+        "well short runs order full ones; they take at most twice that share of the search's steps; 0: none",
+    )
 
     @field_validator("rungs")
     @classmethod
@@ -117,6 +124,10 @@ class FidelitySpec(Frozen):
 class SamplerSpec(Frozen):
     name: Literal["random", "sobol", "tpe", "nsga2", "bayes"] = Field(
         default="bayes", description="one of random, sobol, tpe, nsga2, bayes"
+    )
+    surrogate: Literal["gp", "map-saas", "saas"] = Field(
+        default="gp",
+        description="the model of `bayes`: gp, map-saas, or saas, which takes minutes a suggestion and needs an extra",
     )
     seed: int = Field(
         default=0, ge=0, le=2**31 - 1, description="decides the search's own draws, and the evaluations' seeds"

@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from evaluator.evaluate import RETRYABLE, EvaluationRequest, Progress
 from evaluator.pool.pool import Failed, Finished, Pool, PoolEvent, Progressed, Stopped
 from search.agenda import Agenda, Next
+from search.audit_report import audit_report
 from search.baselines import Baseline
 from search.front import build_front
 from search.job import JobSpec
@@ -292,11 +293,17 @@ class Loop:
             "phase": phase or self._phase(),
             "elapsed_seconds": round(self.time.seconds, 3),
             "suggestion_seconds": self.sampling.seconds,
+            "audit": self._audit(),
             **progress_of(self.spec, self.ledger, front, self._history),
         }
         order = progress["front"]["order"]
         announced = {"trials": order, "hypervolume": front.hypervolume}
         self.ledger.update(events=[("front", announced)] if order != before else [], progress=progress)
+
+    def _audit(self) -> dict[str, Any]:
+        agenda = self.agenda
+        words = [rise["words"] for rise in agenda.rises]
+        return audit_report(agenda.audit, self.ledger.of_kind("search"), agenda.lowest, words)
 
     def _phase(self) -> str:
         if self.agenda.finalists_begun:

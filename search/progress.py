@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from search.front import Front, report
+from search.front import Front
+from search.front_report import report
 from search.growth import gain_of
 from search.job import JobSpec
 from search.ledger import Ledger

@@ -13,6 +13,7 @@ from evaluator.task import ModelSpec, TaskSpec
 from search.fields import Invalid, unstorable
 from search.job import JobSpec
 from search.objectives import Objectives
+from search.samplers.bayes.kinds import check_kind
 from space.errors import FieldError
 from space.load import load_space
 from space.parameters import ParameterLimits
@@ -64,6 +65,8 @@ def prepare(spec: JobSpec, inspector: Inspector) -> Prepared:
     """
     if wrong := unstorable(spec.model_dump()):
         raise Invalid(wrong)
+    if spec.sampler.name == "bayes":
+        check_kind(spec.sampler.surrogate, "sampler.surrogate")
     inspection = inspector.inspect(spec.model, spec.task)
     _check_measurable(spec, inspection)
     space = _space(spec, inspection.table)

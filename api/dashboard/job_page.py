@@ -6,7 +6,9 @@ from nicegui import ui
 from starlette.concurrency import run_in_threadpool
 
 from api import views
+from api.audit import audit_view
 from api.dashboard.actions import ENDED, JobActions
+from api.dashboard.audit_panel import AuditPanel
 from api.dashboard.elements import block, card, chip, figures, heading, markup, say, text
 from api.dashboard.frame import PAGE_SECONDS, frame
 from api.dashboard.front_panel import FrontPanel
@@ -89,7 +91,9 @@ class JobPage:
                 self._hypervolume = HypervolumePanel(front)
         with block("split"):
             self._picks = PicksPanel(services, job.id, front, depth)
-            self._importance = ImportancePanel()
+            with block("stack").style("gap: 18px"):
+                self._importance = ImportancePanel()
+                self._audit = AuditPanel()
         with card("Trials"):
             self._trials = TrialsTable(job.id, [each.metric for each in front.objectives], depth)
         self._show(job, front)
@@ -144,6 +148,7 @@ class JobPage:
         say(self._reason, said or "")
         self._reason.set_visibility(said is not None)
         self._figures.content = figures(_figures(job, front))
+        self._audit.update(audit_view(job))
         measured = bool(front.points or front.dominated or front.baselines)
         if measured and self._front is None:
             # A chart must not be made before it can be seen: its size would be unknown.

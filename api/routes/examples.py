@@ -170,6 +170,37 @@ IMPORTANCE: dict[str, Any] = {
     "statement": "What sets the best 6 of 52 trials apart from the rest by more than chance: learning rate (41%).",
 }
 
+AUDIT: dict[str, Any] = {
+    "share": 0.1,
+    "metric": "accuracy",
+    "audited": [18, 27, 36, 44, 59, 63, 75, 88, 94],
+    "counted": 9,
+    "wanted": 0.5,
+    "rungs": [
+        {
+            "fidelity": 0.33,
+            "step": 66,
+            "pairs": 9,
+            "agreements": [
+                {
+                    "metric": "accuracy",
+                    "spearman": {"value": 0.83, "low": 0.29, "high": 0.97},
+                    "kendall": {"value": 0.67, "low": 0.2, "high": 0.89},
+                },
+                {
+                    "metric": "loss",
+                    "spearman": {"value": 0.92, "low": 0.59, "high": 0.99},
+                    "kendall": {"value": 0.78, "low": 0.41, "high": 0.93},
+                },
+            ],
+        }
+    ],
+    "lowest": 0.33,
+    "rises": [],
+    "statement": "After 33% of the steps, configurations stand in the order of their full accuracy with a Spearman "
+    "correlation of 0.83 (95% from 0.29 to 0.97; 9 audited).",
+}
+
 PREDICTION_REQUEST: dict[str, Any] = {"configuration": CONFIGURATION}
 
 PREDICTION: dict[str, Any] = {

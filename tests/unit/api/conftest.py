@@ -22,7 +22,8 @@ from api.settings import Settings
 from evaluator.evaluate import Measurement
 from evaluator.inspection import Inspection
 from evaluator.task import ModelSpec, TaskSpec
-from search.front import build_front, report
+from search.front import build_front
+from search.front_report import report
 from search.ledger import Ledger
 from search.samplers.sampler import Proposal
 from search.submission import restore

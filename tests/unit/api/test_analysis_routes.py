@@ -11,7 +11,8 @@ from fastapi.testclient import TestClient
 import api.prediction
 from api.services import Services
 from evaluator.evaluate import Measurement
-from search.front import build_front, report
+from search.front import build_front
+from search.front_report import report
 from search.ledger import Ledger
 from search.samplers.sampler import Proposal
 from search.submission import restore

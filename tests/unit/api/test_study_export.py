@@ -16,7 +16,8 @@ from optuna.trial import TrialState
 
 from api.services import Services
 from evaluator.evaluate import Measurement, Progress
-from search.front import build_front, report
+from search.front import build_front
+from search.front_report import report
 from search.ledger import Ledger
 from search.samplers import create
 from search.submission import restore
