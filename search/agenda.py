@@ -106,7 +106,7 @@ class Agenda:
     def _gain(self) -> Gain | None:
         if self.spec.budget.least_gain is None and self.spec.budget.flat_trials is None:
             return None
-        return gain_of(self.ledger.of_kind("search"), self.objectives, self.spec.budget.steps)
+        return gain_of(list(self.ledger.trials.values()), self.objectives, self.spec.budget.steps)
 
     def _growth(self) -> list[float]:
         if self.spec.budget.flat_trials is None:

@@ -219,6 +219,11 @@ def test_a_trial_that_never_climbs_adds_nothing_and_counts_all_the_same(agenda: 
     measure(agenda, Next(fourth, "rung", STEPS, 0), loss=0.2)
     volumes = growth([first, second, third, fourth], agenda.objectives, STEPS)
     assert after_trials([fourth, third, second, first], agenda.objectives, STEPS) == [0.0, *volumes[:1] * 2, volumes[1]]
+    head = next(trial for trial in agenda.ledger.of_kind("baseline") if not trial.plan.entries)
+    measure(agenda, Next(head, "baseline", STEPS, 1), loss=0.01)
+    everyone = list(agenda.ledger.trials.values())
+    reached = build_front(everyone, agenda.objectives, STEPS).hypervolume
+    assert after_trials(everyone, agenda.objectives, STEPS) == [pytest.approx(reached)] * 4, "nothing beats it"
 
 
 def test_a_proposal_is_thought_about_while_the_ledger_changes(agenda: Agenda) -> None:
