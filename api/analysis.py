@@ -12,7 +12,6 @@ from api.words import pick_words
 from search.analysis.importance import importance
 from search.analysis.picks import parse_pick, usual_picks
 from search.analysis.subset import best_subset
-from search.job import JobSpec
 from search.ledger import history_of, read_trials
 from search.objectives import Objectives
 from search.submission import Prepared, restore
@@ -79,7 +78,7 @@ def importance_view(store: Store, job: JobRecord) -> ImportanceView:
 
 
 def prepared_of(job: JobRecord) -> Prepared:
-    return restore(JobSpec.model_validate(job.spec), job.context)
+    return restore(job.spec, job.context)
 
 
 def planned_space(job: JobRecord, prepared: Prepared) -> SearchSpace:

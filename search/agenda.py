@@ -9,19 +9,21 @@ killed goes on where it stood.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from search.audit import Audit
 from search.baselines import Baseline
 from search.finalists import finalists
 from search.front import build_front, growth
+from search.gain import Gain
+from search.growth import gain_of
 from search.job import JobSpec
 from search.ladder import Ladder
 from search.ledger import Ledger, Trial
 from search.objectives import Objectives
 from search.sampling import Sampling
-from search.stop import Stop, stop
+from search.stop import Standing, Stop, stop
 from search.timekeeper import Timekeeper
 from storage.states import Purpose
 
@@ -48,7 +50,7 @@ class Agenda:
     sampling: Sampling
     time: Timekeeper
     stopped: Stop | None = field(default=None, init=False)
-    """The rule that ended the sampling; once set, it stays."""
+    """The rule that ended the sampling; stored once it did, since what ends afterwards may yet move the hypervolume."""
 
     def __post_init__(self) -> None:
         self.audit = Audit(self.ladder.steps, self.objectives, self.spec.sampler.seed, self.spec.fidelity.audit)
@@ -74,8 +76,7 @@ class Agenda:
     def can_sample(self) -> bool:
         """Whether the stop rules and the space still allow a new configuration."""
         if self.stopped is None:
-            minutes = self.time.seconds / 60
-            self.stopped = stop(self.spec.budget, self.sampled, minutes, self._growth(), self.time.kept_minutes)
+            self.stopped = self._stop()
         return self.stopped is None and not self.sampling.exhausted
 
     def proposals_wanted(self, idle: int) -> int:
@@ -83,6 +84,29 @@ class Agenda:
         if self.sampling.asking or not self.can_sample():
             return 0
         return max(0, min(idle + 1 - len(self.untrained), self.spec.budget.trials - self.sampled))
+
+    def _stop(self) -> Stop | None:
+        stored = self.ledger.job.progress.get("stopped")
+        if stored is not None:
+            return Stop(**stored)
+        standing = Standing(
+            sampled=self.sampled,
+            minutes=self.time.seconds / 60,
+            kept_minutes=self.time.kept_minutes,
+            steps=self.time.steps,
+            kept_steps=self.time.kept_steps,
+            hypervolumes=self._growth(),
+            gain=self._gain(),
+        )
+        found = stop(self.spec.budget, standing)
+        if found is not None:
+            self.ledger.update(progress={"stopped": asdict(found)})
+        return found
+
+    def _gain(self) -> Gain | None:
+        if self.spec.budget.least_gain is None and self.spec.budget.flat_trials is None:
+            return None
+        return gain_of(self.ledger.of_kind("search"), self.objectives, self.spec.budget.steps)
 
     def _growth(self) -> list[float]:
         if self.spec.budget.flat_trials is None:
@@ -111,7 +135,7 @@ class Agenda:
         return Next(step.trial, "rung", step.stop_step, self.spec.sampler.seed) if step else None
 
     def _sampled(self) -> Next | None:
-        trial = next(iter(self.untrained), None)
+        trial = None if self.time.is_the_finalists else next(iter(self.untrained), None)
         if trial is None:
             return None
         self._raise_lowest()
@@ -245,10 +269,13 @@ class Agenda:
     # The end
 
     def reason(self) -> str:
-        """Why nothing more runs, in words for the user, with what the minutes did not allow."""
+        """Why nothing more runs, in words for the user, with what the budget did not allow."""
         why = self.stopped.reason if self.stopped else "the space holds no further configuration"
         cut = [part for part in (self._baselines_cut(), self._finalists_cut()) if part]
-        return f"{why}; the minutes ended before {' and '.join(cut)}" if cut else why
+        limit = "minutes" if self.spec.budget.total_steps is None else "steps"
+        if self.spec.budget.minutes is not None and limit == "steps":
+            limit = "budget"
+        return f"{why}; the {limit} ended before {' and '.join(cut)}" if cut else why
 
     def _baselines_cut(self) -> str:
         groups = self._candidates()

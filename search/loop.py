@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -224,18 +225,22 @@ class Loop:
         for event in events:
             if isinstance(event, Progressed):
                 progress.setdefault(event.evaluation, []).append(event.progress)
-        for evaluation, points in progress.items():
-            if evaluation in self._running:
-                self.ledger.progress(self._running[evaluation], points)
         ends = [event for event in events if not isinstance(event, Progressed) and event.evaluation in self._running]
+        writes: list[Callable[[], object]] = [
+            partial(self.ledger.progress, self._running[evaluation], points)
+            for evaluation, points in progress.items()
+            if evaluation in self._running
+        ]
+        writes += [partial(self._end_evaluation, event) for event in ends]
         broken: Exception | None = None
-        for event in ends:
+        for write in writes:
             try:
-                self._end_evaluation(event)
+                write()
             except StaleAttempt as error:
                 log.warning("a result is dropped: %s", error)
             except (StoreError, NoSpace, OSError) as error:
-                broken = broken or error  # the others' results are recorded first, where they can be
+                # The others' are recorded first, where they can be: the pool tells of an end once.
+                broken = broken or error
         if broken is not None:
             raise broken
         if ends:

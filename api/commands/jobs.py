@@ -80,6 +80,8 @@ def show(
     api_key: ApiKey = None,
 ) -> None:
     """Show a job, or one of its trials."""
+    from search.gain import Gain
+
     client = client_of(data_dir, database_url, server, api_key)
     if trial is not None:
         found = client.get(f"/jobs/{job}/trials/{trial}")
@@ -100,8 +102,10 @@ def show(
     typer.echo(f"{found['name']}: {found['state']}{reason}, {progress['phase']}")
     typer.echo(
         f"{progress['sampled']} of {progress['trials']} configurations sampled, hypervolume "
-        f"{progress['hypervolume']:.4f}, {cost['elapsed_seconds']:.0f} s"
+        f"{progress['hypervolume']:.4f}, {cost['steps']:,} steps, {cost['elapsed_seconds']:.0f} s"
     )
+    if progress["gain"] is not None:
+        typer.echo(Gain(**progress["gain"]).words)
     rows = [
         [
             each["number"],

@@ -21,6 +21,7 @@ from api.dashboard.trials_table import TrialsTable
 from api.schemas import FrontView
 from api.services import Services
 from api.words import count, duration, metric_title, metric_value
+from search.gain import AHEAD
 from search.metrics import METRICS
 from storage.errors import NotFound
 from storage.records import JobRecord, TrialRecord
@@ -159,6 +160,11 @@ class JobPage:
         say(self._empty_words, words)
 
 
+def _ahead(gain: dict[str, float] | None) -> str:
+    """What further trials are expected to add, and at most."""
+    return f"+{gain['expected']:.1%} in {AHEAD} more, at most {gain['most']:.1%}" if gain else ""
+
+
 def _figures(job: JobRecord, front: FrontView) -> list[tuple[str, str, str]]:
     progress = job.progress
     names = [each.metric for each in front.objectives]
@@ -175,5 +181,5 @@ def _figures(job: JobRecord, front: FrontView) -> list[tuple[str, str, str]]:
         ("Trials sampled", str(progress.get("sampled", 0)), f"of {count(budget['trials'])}"),
         ("Evaluations", str(evaluations.get("completed", 0)), remark),
         ("Time", duration(progress.get("elapsed_seconds", 0.0)), minutes),
-        ("Hypervolume", f"{front.hypervolume:.4f}" if front.history else "–", ""),
+        ("Hypervolume", f"{front.hypervolume:.4f}" if front.history else "–", _ahead(progress.get("gain"))),
     ]

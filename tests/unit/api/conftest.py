@@ -26,7 +26,6 @@ from search.audit import Audit
 from search.audit_report import audit_report
 from search.front import build_front
 from search.front_report import report
-from search.job import JobSpec
 from search.ledger import Ledger
 from search.samplers.sampler import Proposal
 from search.submission import restore
@@ -175,7 +174,7 @@ def searched(services: Services, submitted: str) -> Callable[[], JobRecord]:
         job = store.claim_job(OWNER, LEASE)
         assert job is not None
         ledger = Ledger(store, job, OWNER, LEASE)
-        objectives = restore(JobSpec.model_validate(job.spec), job.context).objectives
+        objectives = restore(job.spec, job.context).objectives
         rates = (1e-3, 2e-3, 3e-3)
         configurations = [
             Configuration(components=(Component(method="lora", size=(rank,)),), learning_rate=rate)

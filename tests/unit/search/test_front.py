@@ -10,7 +10,7 @@ from scipy import stats
 from search.finalists import finalists
 from search.front import Front, build_front
 from search.front_report import report
-from search.ledger import Trial
+from search.ledger import Trial, history_of
 from search.probability import probabilities
 from search.statement import statement
 
@@ -25,6 +25,15 @@ def test_a_point_is_the_mean_of_its_fresh_seeds_and_not_of_the_run_that_chose_it
     assert point.fresh
     assert point.values["accuracy"] == pytest.approx(0.65)
     assert point.test["accuracy"] == pytest.approx(0.64)
+
+
+def test_a_sampler_sees_every_run_of_a_sampled_trial() -> None:
+    """Fresh seeds tell the model the noise, whatever they were run for."""
+    runs = {("rung", 10, 0): 0.6, ("rung", FULL, 0): 0.9, ("finalist", FULL, 1): 0.8, ("finalist", FULL, 2): 0.7}
+    (seen,) = history_of([trial(0, 100, runs)]).trials
+    assert [(each.fidelity, each.seed) for each in seen.observations] == [
+        (10 / FULL, 0), (1.0, 0), (1.0, 1), (1.0, 2),
+    ]  # fmt: skip
 
 
 def test_a_trial_below_the_top_rung_is_no_point() -> None:
