@@ -90,10 +90,10 @@ class JobPage:
                 self._knee = KneePanel(services, job.id, front, depth)
                 self._hypervolume = HypervolumePanel(front)
         with block("split"):
-            self._picks = PicksPanel(services, job.id, front, depth)
             with block("stack").style("gap: 18px"):
-                self._importance = ImportancePanel()
+                self._picks = PicksPanel(services, job.id, front, depth)
                 self._audit = AuditPanel()
+            self._importance = ImportancePanel()
         with card("Trials"):
             self._trials = TrialsTable(job.id, [each.metric for each in front.objectives], depth)
         self._show(job, front)
