@@ -15,13 +15,13 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from botorch.models.gpytorch import GPyTorchModel
-from botorch.models.model_list_gp_regression import ModelListGP
 from torch import Tensor
 
 from search.objectives import Objectives
 from search.samplers.bayes.encoding import Encoding
 from search.samplers.bayes.fitting import Hyperparameters
 from search.samplers.bayes.kinds import DEFAULT, fit_of
+from search.samplers.bayes.models import Models
 from search.samplers.sampler import History, PastTrial
 from search.scales import Scale
 
@@ -60,7 +60,7 @@ class Surrogate:
         fitted = {metric: fit(X, Y, encoding.columns, start.get(metric)) for metric, (X, Y) in data.items()}
         self.metrics = tuple(fitted)
         models: list[GPyTorchModel] = [each.model for each in fitted.values()]
-        self.model = ModelListGP(*models)
+        self.model = Models(*models)
         self.hyperparameters = {metric: each.hyperparameters for metric, each in fitted.items()}
 
     def mean(self, X: Tensor) -> Tensor:
