@@ -19,6 +19,7 @@ from search.ledger import Ledger, Trial
 from search.objectives import Objectives
 from search.sampling import Sampling
 from search.stop import Stop, stop
+from search.thaw import Thaw
 from search.timekeeper import Timekeeper
 from storage.states import Purpose
 
@@ -31,6 +32,8 @@ class Next:
     purpose: Purpose
     stop_step: int
     seed: int
+    reason: str = ""
+    """Why this trial and not another, where that was weighed."""
 
 
 @dataclass
@@ -47,10 +50,12 @@ class Agenda:
     stopped: Stop | None = field(default=None, init=False)
     """The rule that ended the sampling; once set, it stays."""
 
+    def __post_init__(self) -> None:
+        self.thaw = Thaw(self.ladder.steps, self.ledger)
+
     def next(self) -> Next | None:
         return (
-            self._retry() or self._baseline(interleaved=True) or self._promotion() or self._sampled()
-            or self._after_sampling()
+            self._retry() or self._baseline(interleaved=True) or self._search() or self._after_sampling()
         )  # fmt: skip
 
     # Sampling
@@ -86,6 +91,10 @@ class Agenda:
     def _more_may_come(self) -> bool:
         return self.can_sample() or self.sampling.asking
 
+    def _awaits_forecasts(self) -> bool:
+        """The model has still to say whether what waits is worth going on with."""
+        return self.sampling.outdated and not self.time.is_the_finalists and bool(self.ledger.standing().waiting)
+
     # The search's own runs
 
     def _retry(self) -> Next | None:
@@ -95,6 +104,26 @@ class Agenda:
                     return Next(trial, record.purpose, record.stop_step, record.seed)
         return None
 
+    def _search(self) -> Next | None:
+        outlook = self.sampling.outlook
+        if outlook is None or not outlook.modelled:
+            return self._promotion() or self._sampled()
+        if self.time.is_the_finalists:
+            return None
+        more_may_come = self._more_may_come() or self.sampling.outdated
+        step = self.thaw.choice(outlook, self.time.search_seconds_left, more_may_come=more_may_come)
+        if step is None:
+            unknown = [trial for trial in self.untrained if trial.number not in outlook.forecasts]
+            return self._begin(unknown[0]) if unknown and not self.sampling.outdated else None
+        return Next(step.trial, "rung", step.stop_step, self.spec.sampler.seed, step.reason)
+
+    def dropped(self) -> list[tuple[Trial, str]]:
+        """Trials that leave the ladder now, since they will not enter the front, and why."""
+        outlook = self.sampling.outlook
+        if outlook is None or not outlook.modelled or self.sampling.outdated:
+            return []
+        return self.thaw.dropped(outlook)
+
     def _promotion(self) -> Next | None:
         if self.time.is_the_finalists:
             return None
@@ -102,14 +131,17 @@ class Agenda:
         lowest = self.ladder.steps[0]
         begun = not self.untrained and not any(trial.runs_to(lowest) for trial in search)
         step = self.ladder.promotion(search, last_call=begun and not self._more_may_come())
-        return Next(step.trial, "rung", step.stop_step, self.spec.sampler.seed) if step else None
+        return Next(step.trial, "rung", step.stop_step, self.spec.sampler.seed, step.reason) if step else None
 
     def _sampled(self) -> Next | None:
         trial = next(iter(self.untrained), None)
-        return Next(trial, "rung", self.ladder.steps[0], self.spec.sampler.seed) if trial else None
+        return self._begin(trial) if trial else None
+
+    def _begin(self, trial: Trial) -> Next:
+        return Next(trial, "rung", self.ladder.steps[0], self.spec.sampler.seed)
 
     def _after_sampling(self) -> Next | None:
-        if self._more_may_come():
+        if self._more_may_come() or self._awaits_forecasts():
             return None
         if (remaining := self._baseline(interleaved=False)) is not None:
             return remaining

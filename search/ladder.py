@@ -16,6 +16,7 @@ class Climb:
 
     trial: Trial
     stop_step: int
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,15 @@ class Ladder:
             order = promotable(rung, tolerances(self.objectives, self._pairs(alive, here)), last_call=last_call)
             if order:
                 chosen = next(trial for trial in alive if trial.number == order[0])
-                return Climb(chosen, above)
+                return Climb(chosen, above, _words(here, len(rung), last_call=last_call))
         return None
+
+    def why_left(self, trial: Trial) -> str:
+        """Why a trial that was not trained in full is not trained on when the sampling has ended."""
+        reached = max((record.stop_step for record, _ in trial.measured()), default=0)
+        if not reached:
+            return "the search ended before its turn"
+        return f"at step {reached} others are better by more than the noise, or the search ended before its turn"
 
     def _metrics(self, trial: Trial, step: int) -> dict[str, float] | None:
         for record, measurement in trial.measured("rung"):
@@ -62,3 +70,9 @@ class Ladder:
             if low is not None and higher:
                 pairs.append((rung_values(self.objectives, low), rung_values(self.objectives, higher[-1])))
         return pairs
+
+
+def _words(step: int, measured: int, *, last_call: bool) -> str:
+    if last_call:
+        return f"nothing new is sampled, and at step {step} no other is better by more than the noise"
+    return f"among the best of {measured} measured at step {step}, by non-dominated sorting"

@@ -25,8 +25,10 @@ from gpytorch.mlls import ExactMarginalLogLikelihood
 from linear_operator.utils.errors import NotPSDError
 from torch import Tensor
 
+from search.metrics import METRICS
 from search.objectives import Objectives
 from search.samplers.bayes.encoding import Encoding
+from search.samplers.bayes.readings import LOSS, Reading, readings
 from search.samplers.sampler import History, PastTrial
 from search.scales import Scale
 
@@ -56,7 +58,8 @@ class Surrogate:
         start = starting_hyperparameters(history)
         models: dict[str, SingleTaskGP] = {}
         for metric, scale in scales.items():
-            X, Y = _data(encoding, trials, metric, scale)
+            quality = METRICS[metric].quality and metric != LOSS
+            X, Y = _data(encoding, readings(trials, metric, scale, quality=quality))
             models[metric] = _fit(X, Y, encoding.inputs, start.get(metric))
         if len(failed) >= ENOUGH_FAILURES:
             X = encoding.rows([trial.point for trial in (*trials, *failed)])
@@ -84,11 +87,10 @@ def starting_hyperparameters(history: History) -> Hyperparameters:
     return {}
 
 
-def _data(encoding: Encoding, trials: Sequence[PastTrial], metric: str, scale: Scale) -> tuple[Tensor, Tensor]:
-    """Every rung of every trial where the metric was measured: inputs n x width and values n x 1."""
-    seen = [(trial, each) for trial in trials for each in trial.observations if metric in each.values]
-    X = encoding.rows([trial.point for trial, _ in seen], [each.fidelity for _, each in seen])
-    places = [min(scale.position(each.values[metric]), WORST_MODELLED) for _, each in seen]
+def _data(encoding: Encoding, seen: Sequence[Reading]) -> tuple[Tensor, Tensor]:
+    """Every rung of every trial that was read: inputs n x width and values n x 1."""
+    X = encoding.rows([trial.point for trial, _, _ in seen], [fidelity for _, fidelity, _ in seen])
+    places = [min(value, WORST_MODELLED) for _, _, value in seen]
     return X, torch.tensor(places, dtype=torch.float64).unsqueeze(-1)
 
 

@@ -1,0 +1,109 @@
+"""Which waiting trial runs on, by the sampler's forecasts: the ladder's rule where there is a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from search.costs import Costs, Stretch, fit_costs
+from search.ledger import Ledger, Trial
+from search.outlook import Outlook
+from search.samplers.forecast import Forecast
+from search.worth import Waiting, best, hopeless, words
+
+
+@dataclass(frozen=True)
+class Thawed:
+    """`trial` is to be trained on to `stop_step`."""
+
+    trial: Trial
+    stop_step: int
+    reason: str
+
+
+@dataclass
+class Thaw:
+    """Rates the trials of one job that wait, those not yet begun included."""
+
+    steps: tuple[int, ...]
+    """Rungs by their last step, ascending; the last is the full run."""
+    ledger: Ledger
+    _costs: tuple[int, Costs] = field(default=(-1, Costs()), init=False)
+
+    def choice(self, outlook: Outlook, seconds_left: float, *, more_may_come: bool) -> Thawed | None:
+        """What to run next; None when nothing waits, or when a new configuration that is still to come is worth more.
+
+        `more_may_come`: configurations may still be proposed. While none is waiting, the best that was last forecast of
+        one is what a trial must beat.
+        """
+        waiting = self._waiting(outlook)
+        chosen = best(waiting, seconds_left)
+        if chosen is None:
+            return None
+        if more_may_come and all(each.forecast.fidelity > 0 for each in waiting):
+            new = [self._priced(each) for each in outlook.forecasts.values() if each.fidelity == 0]
+            if new and chosen.rate < max(each.rate for each in new):
+                return None
+        trial = self.ledger.trials[chosen.trial]
+        return Thawed(trial, self._rungs_above(trial)[0], words(chosen))
+
+    def dropped(self, outlook: Outlook) -> list[tuple[Trial, str]]:
+        """Trials that leave the ladder, and why."""
+        found = []
+        for each in self._waiting(outlook):
+            if hopeless(each.forecast, outlook.full_runs):
+                why = (
+                    f"enters the front with probability {each.forecast.probability:.3f}, carefully told, after "
+                    f"{each.forecast.fidelity:.0%} of the full steps"
+                )
+                found.append((self.ledger.trials[each.trial], why))
+        return found
+
+    def _waiting(self, outlook: Outlook) -> list[Waiting]:
+        """What waits now and stands where it stood when it was forecast."""
+        return [
+            self._priced(outlook.forecasts[number])
+            for number in sorted(self.ledger.standing().waiting & outlook.forecasts.keys())
+            if fidelity(self.ledger.trials[number]) == outlook.forecasts[number].fidelity
+        ]
+
+    def _priced(self, forecast: Forecast) -> Waiting:
+        trial = self.ledger.trials[forecast.trial]
+        reached = [step for step in self.steps if step <= forecast.fidelity * self.steps[-1] + 0.5]
+        stops = [reached[-1] if reached else 0, *self.steps[len(reached) :]]
+        stretches = [high - low for low, high in pairwise(stops)]
+        method = methods(trial)
+        costs = self.costs
+        return Waiting(forecast, costs.seconds(method, stretches[:1]), costs.seconds(method, stretches[1:]))
+
+    def _rungs_above(self, trial: Trial) -> list[int]:
+        longest = max((record.stop_step for record, _ in trial.measured("rung")), default=0)
+        return [step for step in self.steps if step > longest]
+
+    @property
+    def costs(self) -> Costs:
+        """Fitted anew when an evaluation has ended since."""
+        count = self.ledger.measured_on_rungs
+        if self._costs[0] != count:
+            trials = self.ledger.of_kind("search")
+            self._costs = count, fit_costs([each for trial in trials for each in stretches(trial)])
+        return self._costs[1]
+
+
+def stretches(trial: Trial) -> list[Stretch]:
+    """What each of the trial's rungs took; each goes on from the one below."""
+    begin, found = 0, []
+    for record, measurement in trial.measured("rung"):
+        if record.stop_step > begin:
+            found.append(Stretch(methods(trial), record.stop_step - begin, measurement.total_seconds))
+            begin = record.stop_step
+    return found
+
+
+def methods(trial: Trial) -> str:
+    return "+".join(trial.plan.methods)
+
+
+def fidelity(trial: Trial) -> float:
+    """Of the trial's longest run on a rung, 0 before its first."""
+    return max((record.fidelity for record, _ in trial.measured("rung")), default=0.0)
