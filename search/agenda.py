@@ -91,7 +91,8 @@ class Agenda:
     def _more_may_come(self) -> bool:
         return self.can_sample() or self.sampling.asking
 
-    def _awaits_forecasts(self) -> bool:
+    @property
+    def awaits_forecasts(self) -> bool:
         """The model has still to say whether what waits is worth going on with."""
         return self.sampling.outdated and not self.time.is_the_finalists and bool(self.ledger.standing().waiting)
 
@@ -110,11 +111,11 @@ class Agenda:
             return self._promotion() or self._sampled()
         if self.time.is_the_finalists:
             return None
-        more_may_come = self._more_may_come() or self.sampling.outdated
+        more_may_come = self._more_may_come() or self.awaits_forecasts
         step = self.thaw.choice(outlook, self.time.search_seconds_left, more_may_come=more_may_come)
         if step is None:
             unknown = [trial for trial in self.untrained if trial.number not in outlook.forecasts]
-            return self._begin(unknown[0]) if unknown and not self.sampling.outdated else None
+            return self._begin(unknown[0]) if unknown and not self.awaits_forecasts else None
         return Next(step.trial, "rung", step.stop_step, self.spec.sampler.seed, step.reason)
 
     def dropped(self) -> list[tuple[Trial, str]]:
@@ -141,7 +142,7 @@ class Agenda:
         return Next(trial, "rung", self.ladder.steps[0], self.spec.sampler.seed)
 
     def _after_sampling(self) -> Next | None:
-        if self._more_may_come() or self._awaits_forecasts():
+        if self._more_may_come() or self.awaits_forecasts:
             return None
         if (remaining := self._baseline(interleaved=False)) is not None:
             return remaining

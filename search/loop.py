@@ -153,7 +153,7 @@ class Loop:
 
     def _ask(self) -> None:
         wanted = self.agenda.proposals_wanted(self.slots - len(self._running))
-        if wanted or (self.sampling.outdated and not self.sampling.asking):
+        if wanted or (self.agenda.awaits_forecasts and not self.sampling.asking):
             self.sampling.ask(wanted)
 
     # Starting and recording
