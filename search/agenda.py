@@ -51,7 +51,7 @@ class Agenda:
     """The rule that ended the sampling; once set, it stays."""
 
     def __post_init__(self) -> None:
-        self.thaw = Thaw(self.ladder.steps, self.ledger)
+        self.thaw = Thaw(self.ladder, self.ledger)
 
     def next(self) -> Next | None:
         return (
@@ -111,11 +111,9 @@ class Agenda:
             return self._promotion() or self._sampled()
         if self.time.is_the_finalists:
             return None
-        more_may_come = self._more_may_come() or self.awaits_forecasts
-        step = self.thaw.choice(outlook, self.time.search_seconds_left, more_may_come=more_may_come)
+        step = self.thaw.choice(outlook, self.time.search_seconds_left, last_call=self._last_call)
         if step is None:
-            unknown = [trial for trial in self.untrained if trial.number not in outlook.forecasts]
-            return self._begin(unknown[0]) if unknown and not self.awaits_forecasts else None
+            return self._sampled()
         return Next(step.trial, "rung", step.stop_step, self.spec.sampler.seed, step.reason)
 
     def dropped(self) -> list[tuple[Trial, str]]:
@@ -125,13 +123,17 @@ class Agenda:
             return []
         return self.thaw.dropped(outlook)
 
+    @property
+    def _last_call(self) -> bool:
+        """Nothing new will be sampled, what was is measured, and the model, if there is one, knows of it."""
+        lowest = self.ladder.steps[0]
+        begun = not self.untrained and not any(trial.runs_to(lowest) for trial in self.ledger.of_kind("search"))
+        return begun and not self._more_may_come() and not self.awaits_forecasts
+
     def _promotion(self) -> Next | None:
         if self.time.is_the_finalists:
             return None
-        search = self.ledger.of_kind("search")
-        lowest = self.ladder.steps[0]
-        begun = not self.untrained and not any(trial.runs_to(lowest) for trial in search)
-        step = self.ladder.promotion(search, last_call=begun and not self._more_may_come())
+        step = self.ladder.promotion(self.ledger.of_kind("search"), last_call=self._last_call)
         return Next(step.trial, "rung", step.stop_step, self.spec.sampler.seed, step.reason) if step else None
 
     def _sampled(self) -> Next | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from search.ledger import Trial
@@ -31,6 +31,10 @@ class Ladder:
 
         `last_call`: nothing new will be sampled, so every trial that can still enter the front climbs.
         """
+        return next(iter(self.promotions(trials, last_call=last_call)), None)
+
+    def promotions(self, trials: Sequence[Trial], *, last_call: bool) -> Iterator[Climb]:
+        """All that may climb now, from the highest rung down, the best of a rung first."""
         alive = [trial for trial in trials if trial.record.state != "failed"]
         for level in range(len(self.steps) - 2, -1, -1):
             here, above = self.steps[level], self.steps[level + 1]
@@ -40,11 +44,11 @@ class Ladder:
                 for trial in alive
                 if trial.number in measured
             ]
+            by_number = {trial.number: trial for trial in alive}
             order = promotable(rung, tolerances(self.objectives, self._pairs(alive, here)), last_call=last_call)
-            if order:
-                chosen = next(trial for trial in alive if trial.number == order[0])
-                return Climb(chosen, above, _words(here, len(rung), last_call=last_call))
-        return None
+            for number in order:
+                if not by_number[number].ended:
+                    yield Climb(by_number[number], above, _words(here, len(rung), last_call=last_call))
 
     def why_left(self, trial: Trial) -> str:
         """Why a trial that was not trained in full is not trained on when the sampling has ended."""

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from search.costs import Costs, Stretch, fit_costs
+from search.ladder import Ladder
 from search.ledger import Ledger, Trial
 from search.outlook import Outlook
 from search.samplers.forecast import Forecast
-from search.worth import Waiting, best, hopeless, words
+from search.worth import HOPELESS, Waiting, best, hopeless, words
 
 
 @dataclass(frozen=True)
@@ -25,25 +26,31 @@ class Thawed:
 class Thaw:
     """Rates the trials of one job that wait, those not yet begun included."""
 
-    steps: tuple[int, ...]
-    """Rungs by their last step, ascending; the last is the full run."""
+    ladder: Ladder
     ledger: Ledger
     _costs: tuple[int, Costs] = field(default=(-1, Costs()), init=False)
 
-    def choice(self, outlook: Outlook, seconds_left: float, *, more_may_come: bool) -> Thawed | None:
-        """What to run next; None when nothing waits, or when a new configuration that is still to come is worth more.
+    def choice(self, outlook: Outlook, seconds_left: float, *, last_call: bool) -> Thawed | None:
+        """What to run next; None when nothing may.
 
-        `more_may_come`: configurations may still be proposed. While none is waiting, the best that was last forecast of
-        one is what a trial must beat.
+        Of the trials that the ladder would let climb, that of the best gain a second; while new configurations wait,
+        only if that is no less than theirs. At the `last_call` nothing new waits, and all climb that may enter.
         """
-        waiting = self._waiting(outlook)
-        chosen = best(waiting, seconds_left)
-        if chosen is None:
-            return None
-        if more_may_come and all(each.forecast.fidelity > 0 for each in waiting):
-            new = [self._priced(each) for each in outlook.forecasts.values() if each.fidelity == 0]
-            if new and chosen.rate < max(each.rate for each in new):
-                return None
+        waiting = {each.trial: each for each in self._waiting(outlook)}
+        climbs = list(self.ladder.promotions(self.ledger.of_kind("search"), last_call=last_call))
+        paused = [waiting[climb.trial.number] for climb in climbs if climb.trial.number in waiting]
+        new = [each for each in waiting.values() if each.forecast.fidelity == 0]
+        likely = [each for each in paused if last_call or each.forecast.probability >= HOPELESS]
+        chosen = best(likely, seconds_left)
+        fresh = best(new, seconds_left)
+        if chosen is not None and (fresh is None or chosen.rate >= fresh.rate):
+            return self._thawed(chosen)
+        for climb in climbs:
+            if climb.trial.number not in waiting:  # measured since the model was asked
+                return Thawed(climb.trial, climb.stop_step, climb.reason)
+        return None if fresh is None else self._thawed(fresh)
+
+    def _thawed(self, chosen: Waiting) -> Thawed:
         trial = self.ledger.trials[chosen.trial]
         return Thawed(trial, self._rungs_above(trial)[0], words(chosen))
 
@@ -69,8 +76,8 @@ class Thaw:
 
     def _priced(self, forecast: Forecast) -> Waiting:
         trial = self.ledger.trials[forecast.trial]
-        reached = [step for step in self.steps if step <= forecast.fidelity * self.steps[-1] + 0.5]
-        stops = [reached[-1] if reached else 0, *self.steps[len(reached) :]]
+        reached = [step for step in self.ladder.steps if step <= forecast.fidelity * self.ladder.steps[-1] + 0.5]
+        stops = [reached[-1] if reached else 0, *self.ladder.steps[len(reached) :]]
         stretches = [high - low for low, high in pairwise(stops)]
         method = methods(trial)
         costs = self.costs
@@ -78,7 +85,7 @@ class Thaw:
 
     def _rungs_above(self, trial: Trial) -> list[int]:
         longest = max((record.stop_step for record, _ in trial.measured("rung")), default=0)
-        return [step for step in self.steps if step > longest]
+        return [step for step in self.ladder.steps if step > longest]
 
     @property
     def costs(self) -> Costs:

@@ -2,8 +2,7 @@
 
 Freeze-thaw (Swersky et al. 2014, arXiv 1406.3896) for several objectives: a trial that waits on a rung and a
 configuration that has not begun are rated alike, by the hypervolume that the full run is expected to add over the
-seconds that it still costs. What comes after the next rung is paid only if the trial is then still worth it, so it
-counts with the probability that the trial enters the front.
+seconds that it still costs to the end.
 """
 
 from __future__ import annotations
@@ -39,13 +38,9 @@ class Waiting:
         return self.next_seconds + self.rest_seconds
 
     @property
-    def expected_seconds(self) -> float:
-        return self.next_seconds + self.forecast.probability * self.rest_seconds
-
-    @property
     def rate(self) -> float:
         """Expected gain in hypervolume by the second."""
-        return self.forecast.gain / max(self.expected_seconds, 1e-9)
+        return self.forecast.gain / max(self.remaining, 1e-9)
 
 
 def best(waiting: Sequence[Waiting], seconds_left: float) -> Waiting | None:

@@ -51,7 +51,8 @@ class BayesSampler:
         waiting = Standing(standing.waiting | frozenset(new), standing.finishing)
         with reproducible(self._seed, next_number(extended)):
             surrogate = surrogate or Surrogate(self._encoding, self._objectives, extended, trials)
-            found = forecasts(surrogate, self._encoding, self._objectives, extended, waiting)
+            rng = rng_for(self._seed, next_number(extended))
+            found = forecasts(surrogate, self._encoding, self._objectives, extended, waiting, rng)
         return Answer(proposals, found, full)
 
     def _ask(self, history: History, n: int) -> tuple[list[Proposal], Surrogate | None]:

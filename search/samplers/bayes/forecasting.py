@@ -11,21 +11,28 @@ from search.objectives import Objectives
 from search.pareto import hypervolume
 from search.samplers.bayes.draws import Floats, holds, objective_values
 from search.samplers.bayes.encoding import Encoding
-from search.samplers.bayes.honesty import careful, errors, typical
+from search.samplers.bayes.honesty import careful, doubts, errors, typical
 from search.samplers.bayes.surrogate import Surrogate
 from search.samplers.forecast import Forecast, Standing, fidelity_of
+from search.samplers.past import measured
 from search.samplers.sampler import History
 
 DRAWS = 256
 
 
 def forecasts(
-    surrogate: Surrogate, encoding: Encoding, objectives: Objectives, history: History, standing: Standing
+    surrogate: Surrogate,
+    encoding: Encoding,
+    objectives: Objectives,
+    history: History,
+    standing: Standing,
+    rng: np.random.Generator,
 ) -> list[Forecast]:
     """What to expect of `standing.waiting`, by number. Known objectives and constraints are exact.
 
     The gain is of the model with its typical error, as an estimate should be; the probability, which decides who leaves
-    the ladder, of the model stretched with care, and at least that of the former.
+    the ladder, of the model stretched with care and with what its short run leaves open (`honesty`); at least that of
+    the former.
     """
     fidelity = fidelity_of(history, sorted(standing.waiting))
     by_number = {trial.number: trial for trial in history.trials}
@@ -43,10 +50,13 @@ def forecasts(
     allowed = np.array([encoding.allowed(point) for point in points])
     centre, drawn = _draw(surrogate, rows)
     wrong = errors(surrogate, encoding.inputs - 1)
+    open_still = doubts(measured(history, objectives), objectives, surrogate.metrics, fidelity, rng, DRAWS)
     gains, chances = np.zeros(len(fidelity)), np.zeros(len(fidelity))
     for stretch in (typical, careful):
         factor = np.array([stretch(each) for each in wrong])
         stretched = centre + factor * (drawn - centre)
+        if stretch is careful:
+            stretched[:, : len(fidelity)] += open_still
         able = allowed & holds(stretched, surrogate, objectives)
         values = objective_values(stretched, rows, surrogate, encoding, objectives)
         enters, gained = entering(values, able, len(fidelity), objectives.reference)

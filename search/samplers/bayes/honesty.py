@@ -8,19 +8,26 @@ equations 5.10 to 5.12), so this costs one inverse and no fit.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import stats
 
+from search.metrics import METRICS
+from search.objectives import Objectives
+from search.samplers.bayes.readings import full_values, line_at
 from search.samplers.bayes.surrogate import Surrogate
+from search.samplers.sampler import PastTrial
 
 Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.95
 HALF = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))
 """Deviations on each side of a normal's mean that hold this share."""
+UNKNOWN = 1.0
+"""Standard deviation, on the metric's scale, of a full run of which the rung says nothing that could be checked."""
 FULL = 1.0
 """Log-fidelity of a full run, as encoded."""
 
@@ -56,3 +63,30 @@ def careful(errors: Floats) -> float:
         return 1.0
     place = min(len(errors), math.ceil((len(errors) + 1) * CONFIDENCE))
     return max(1.0, float(np.sort(errors)[place - 1]) / HALF)
+
+
+def doubts(trials: Sequence[PastTrial], objectives: Objectives, metrics: Sequence[str], waiting: Mapping[int, float],
+           rng: np.random.Generator, draws: int) -> Floats:  # fmt: skip
+    """What a short run alone leaves open of the full run's quality, as draws to add to the model's.
+
+    Those that were trained in full were chosen for being good, so their errors say little of a trial that looks bad.
+    This is the prediction error of the line from its rung to the full runs (`readings.Line`), which grows with the
+    distance from them, Student-t for their number. `waiting`: fidelity of each trial's longest run; nothing is added
+    before the first. Shape draws x waiting x metrics.
+    """
+    scales = {each.metric: each.scale for each in (*objectives.objectives, *objectives.constraints)}
+    found = np.zeros((draws, len(waiting), len(metrics)))
+    for column, metric in enumerate(metrics):
+        if metric not in scales or not METRICS[metric].quality:
+            continue
+        full = full_values(trials, metric, scales[metric])
+        lines = {fidelity: line_at(trials, fidelity, full) for fidelity in set(waiting.values()) if 0 < fidelity < 1}
+        for row, (number, fidelity) in enumerate(waiting.items()):
+            if fidelity not in lines:
+                continue
+            line = lines[fidelity]
+            if line is None or number not in line.scores:
+                found[:, row, column] = UNKNOWN * rng.standard_normal(draws)
+            else:
+                found[:, row, column] = line.doubt(number) * rng.standard_t(line.pairs - 2, draws)
+    return found

@@ -8,7 +8,8 @@ fits the trials measured at both. A rung whose losses do not go with the full ru
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,22 +36,58 @@ def readings(trials: Sequence[PastTrial], metric: str, scale: Scale, *, quality:
     ]
     if not quality:
         return plain
-    full = {trial.number: value for trial, fidelity, value in plain if fidelity == 1.0}
+    full = full_values(trials, metric, scale)
     rungs = sorted({fidelity for _, fidelity, _ in plain if fidelity < 1.0})
-    moved = {fidelity: _moved(trials, fidelity, full) for fidelity in rungs}
+    lines = {fidelity: line_at(trials, fidelity, full) for fidelity in rungs}
     found: list[Reading] = []
     for trial, fidelity, value in plain:
-        by_loss = moved.get(fidelity)
-        if by_loss is None:
+        line = lines.get(fidelity)
+        if line is None:
             found.append((trial, fidelity, value))
-        elif trial.number in by_loss:
-            found.append((trial, fidelity, by_loss[trial.number]))
+        elif line.slope > 0 and trial.number in line.scores:
+            found.append((trial, fidelity, line.at(line.scores[trial.number])))
     return found
 
 
-def _moved(trials: Sequence[PastTrial], fidelity: float, full: dict[int, float]) -> dict[int, float] | None:
-    """What the losses at a rung say of the full run, by trial; none of a rung that says nothing. None where there are
-    too few full runs, or no losses, to tell."""
+@dataclass(frozen=True)
+class Line:
+    """From a rung's normal scores of loss to the full run, by least squares over the trials measured at both."""
+
+    scores: Mapping[int, float]
+    """Of every trial measured at the rung, by number."""
+    slope: float
+    score: float
+    """Mean score of those measured at both."""
+    value: float
+    """Their mean value in full."""
+    spread: float
+    """Their sum of squared distances from the mean score."""
+    residual: float
+    """Standard deviation around the line."""
+    pairs: int
+
+    def at(self, score: float) -> float:
+        return self.value + self.slope * (score - self.score)
+
+    def doubt(self, number: int) -> float:
+        """Standard error of predicting this trial's full run by the line: it grows away from those that climbed,
+        which were chosen for being good."""
+        away = (self.scores[number] - self.score) ** 2 / self.spread if self.spread > 0 else np.inf
+        return float(self.residual * np.sqrt(1 + 1 / self.pairs + away))
+
+
+def full_values(trials: Sequence[PastTrial], metric: str, scale: Scale) -> dict[int, float]:
+    """Each full run's place on the scale, by trial."""
+    return {
+        trial.number: scale.position(seen.values[metric])
+        for trial in trials
+        for seen in trial.observations
+        if seen.fidelity == 1.0 and metric in seen.values
+    }
+
+
+def line_at(trials: Sequence[PastTrial], fidelity: float, full: Mapping[int, float]) -> Line | None:
+    """None where too few full runs, or no losses, are known to tell."""
     losses = {
         trial.number: seen.values[LOSS]
         for trial in trials
@@ -60,13 +97,13 @@ def _moved(trials: Sequence[PastTrial], fidelity: float, full: dict[int, float])
     both = sorted(losses.keys() & full.keys())
     if len(both) < ENOUGH_PAIRS:
         return None
-    scores = dict(zip(losses, normal_scores(list(losses.values())), strict=True))
+    scores = dict(zip(losses, normal_scores(list(losses.values())).tolist(), strict=True))
     low, high = np.array([scores[number] for number in both]), np.array([full[number] for number in both])
-    spread = low.var()
-    slope = float(((low - low.mean()) * (high - high.mean())).mean() / spread) if spread > 0 else 0.0
-    if slope <= 0:
-        return {}
-    return {number: float(high.mean() + slope * (score - low.mean())) for number, score in scores.items()}
+    spread = float(((low - low.mean()) ** 2).sum())
+    slope = float(((low - low.mean()) * (high - high.mean())).sum() / spread) if spread > 0 else 0.0
+    apart = high - high.mean() - slope * (low - low.mean())
+    residual = float(np.sqrt((apart**2).sum() / (len(both) - 2)))
+    return Line(scores, slope, float(low.mean()), float(high.mean()), spread, residual, len(both))
 
 
 def normal_scores(values: Sequence[float]) -> NDArray[np.float64]:
