@@ -79,9 +79,7 @@ class Thaw:
         reached = [step for step in self.ladder.steps if step <= forecast.fidelity * self.ladder.steps[-1] + 0.5]
         stops = [reached[-1] if reached else 0, *self.ladder.steps[len(reached) :]]
         stretches = [high - low for low, high in pairwise(stops)]
-        method = methods(trial)
-        costs = self.costs
-        return Waiting(forecast, costs.seconds(method, stretches[:1]), costs.seconds(method, stretches[1:]))
+        return Waiting(forecast, self.costs.seconds(methods(trial), stretches))
 
     def _rungs_above(self, trial: Trial) -> list[int]:
         longest = max((record.stop_step for record, _ in trial.measured("rung")), default=0)

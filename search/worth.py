@@ -23,19 +23,12 @@ class Waiting:
     """A trial that could run on."""
 
     forecast: Forecast
-    next_seconds: float
-    """To its next rung."""
-    rest_seconds: float
-    """From there to the full run."""
+    remaining: float
+    """Seconds to the full run, every rung's own part included."""
 
     @property
     def trial(self) -> int:
         return self.forecast.trial
-
-    @property
-    def remaining(self) -> float:
-        """Seconds to the full run."""
-        return self.next_seconds + self.rest_seconds
 
     @property
     def rate(self) -> float:

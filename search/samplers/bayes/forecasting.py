@@ -75,9 +75,7 @@ def _draw(surrogate: Surrogate, rows: Tensor) -> tuple[Floats, Floats]:
         return posterior.mean.numpy(), posterior.rsample(torch.Size([DRAWS])).numpy()
 
 
-def entering(
-    values: Floats, able: NDArray[np.bool_], candidates: int, reference: Floats
-) -> tuple[Floats, Floats]:
+def entering(values: Floats, able: NDArray[np.bool_], candidates: int, reference: Floats) -> tuple[Floats, Floats]:
     """Of each of the first `candidates` points: the share of draws in which it joins the front of the points after
     them, and the hypervolume that it adds on average.
 

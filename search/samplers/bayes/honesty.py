@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -35,7 +36,7 @@ FULL = 1.0
 def errors(surrogate: Surrogate, fidelity_column: int) -> list[Floats]:
     """Of each metric, every full run's distance from its prediction without it, in predicted deviations."""
     found = []
-    for model in surrogate.model.models:
+    for model in cast(Any, surrogate.model).models:
         inputs, targets = model.train_inputs[0], model.train_targets
         with torch.no_grad():
             covariance = model.covar_module(inputs).to_dense()
@@ -74,7 +75,8 @@ def doubts(trials: Sequence[PastTrial], objectives: Objectives, metrics: Sequenc
     distance from them, Student-t for their number. `waiting`: fidelity of each trial's longest run; nothing is added
     before the first. Shape draws x waiting x metrics.
     """
-    scales = {each.metric: each.scale for each in (*objectives.objectives, *objectives.constraints)}
+    scales = {each.metric: each.scale for each in objectives.objectives}
+    scales |= {each.metric: each.scale for each in objectives.constraints}
     found = np.zeros((draws, len(waiting), len(metrics)))
     for column, metric in enumerate(metrics):
         if metric not in scales or not METRICS[metric].quality:

@@ -86,47 +86,52 @@ def chosen(found: Next | None) -> tuple[int, int] | None:
 
 def test_the_best_gain_a_second_runs_on_whether_it_waits_or_is_new(begin: Callable[[], Agenda]) -> None:
     agenda = begin()
-    trials = sampled(agenda, 4)
-    for trial in trials[:2]:
+    trials = sampled(agenda, 5)
+    for trial in trials[:4]:
         measure(agenda, trial, LOW)
-    measure(agenda, trials[2], LOW, MIDDLE)
-    waits = [Forecast(0, AT_LOW, 0.9, 0.010), Forecast(1, AT_LOW, 0.9, 0.012)]
-    told(agenda, *waits, Forecast(2, MIDDLE / STEPS, 0.9, 0.008), Forecast(3, 0.0, 0.9, 0.005))
+    able = sorted(climb.trial.number for climb in agenda.ladder.promotions(trials, last_call=False))
+    assert len(able) == 1, "one in three climbs"
+    (climbs,) = able
+    barred = next(number for number in range(4) if number != climbs)
+
+    def forecasts(new: float) -> list[Forecast]:
+        return [Forecast(climbs, AT_LOW, 0.9, 0.010), Forecast(barred, AT_LOW, 0.9, 0.5), Forecast(4, 0.0, 0.9, new)]
+
+    told(agenda, *forecasts(new=0.011))
     found = agenda.next()
-    assert chosen(found) == (1, MIDDLE), "0.012 for 16 steps is more than 0.010 for as many and 0.008 for 12"
+    assert chosen(found) == (climbs, MIDDLE), "0.010 for 16 steps is more than 0.011 for 18"
     assert found is not None
     assert "for about 16 s more to the full run; enters the front with probability 0.90" in found.reason
-    told(agenda, *waits, Forecast(2, MIDDLE / STEPS, 0.9, 0.011), Forecast(3, 0.0, 0.9, 0.005))
-    assert chosen(agenda.next()) == (2, STEPS), "a little less for fewer steps"
-    told(agenda, *waits, Forecast(2, MIDDLE / STEPS, 0.9, 0.011), Forecast(3, 0.0, 0.9, 0.05))
-    assert chosen(agenda.next()) == (3, LOW)
+    told(agenda, *forecasts(new=0.012))
+    assert chosen(agenda.next()) == (4, LOW), "and less than 0.012 for 18"
+    told(agenda, Forecast(climbs, AT_LOW, 0.0, 0.0), Forecast(4, 0.0, 0.9, 0.0))
+    assert chosen(agenda.next()) == (4, LOW), "a chance of nothing waits, also in its turn"
 
 
 def test_a_forecast_holds_until_its_trial_runs_on(begin: Callable[[], Agenda]) -> None:
     agenda = begin()
-    trials = sampled(agenda, 3)
-    measure(agenda, trials[0], LOW)
-    measure(agenda, trials[1], LOW)
-    told(agenda, Forecast(0, AT_LOW, 0.9, 0.5), Forecast(1, AT_LOW, 0.9, 0.1), Forecast(2, 0.0, 0.9, 0.01))
+    trials = sampled(agenda, 5)
+    for trial in trials:
+        measure(agenda, trial, LOW)
+    told(agenda, *(Forecast(number, AT_LOW, 0.9, 0.5 - 0.1 * number) for number in range(5)))
+    assert chosen(agenda.next()) == (0, MIDDLE)
     record = agenda.ledger.start(trials[0], "rung", MIDDLE / STEPS, MIDDLE, 0)
-    assert chosen(agenda.next()) == (1, MIDDLE), "it runs"
+    assert chosen(agenda.next()) == (1, MIDDLE), "the first runs"
     metrics = {"loss": 0.5, "accuracy": 0.5, "trainable_parameters": 100.0}
     agenda.ledger.finish(record, Measurement(step=MIDDLE, metrics=metrics, total_seconds=4.0), {})
     assert chosen(agenda.next()) == (1, MIDDLE), "it stands higher than when it was forecast"
 
 
-def test_what_waits_must_be_worth_more_than_the_configuration_that_is_still_to_come(
-    begin: Callable[[], Agenda],
-) -> None:
+def test_what_the_model_was_not_asked_about_climbs_by_the_ladders_rule(begin: Callable[[], Agenda]) -> None:
     agenda = begin()
-    trials = sampled(agenda, 2)
-    measure(agenda, trials[0], LOW)
-    told(agenda, Forecast(0, AT_LOW, 0.9, 0.001), Forecast(1, 0.0, 0.9, 0.1))
-    agenda.ledger.start(trials[1], "rung", AT_LOW, LOW, 0)
-    assert agenda.can_sample()
-    assert agenda.next() is None
-    told(agenda, Forecast(0, AT_LOW, 0.9, 0.2), Forecast(1, 0.0, 0.9, 0.1))
-    assert chosen(agenda.next()) == (0, MIDDLE)
+    trials = sampled(agenda, 4)
+    for trial in trials[:3]:
+        measure(agenda, trial, LOW)
+    told(agenda, Forecast(3, 0.0, 0.9, 0.1))
+    found = agenda.next()
+    assert found is not None
+    assert (found.stop_step, found.trial.number < 3) == (MIDDLE, True)
+    assert found.reason == f"among the best of 3 measured at step {LOW}, by non-dominated sorting"
 
 
 def test_once_nothing_is_sampled_all_with_a_chance_climb_best_first_and_the_rest_leave(
@@ -170,7 +175,8 @@ def test_another_owner_decides_alike(begin: Callable[[], Agenda]) -> None:
     mine, theirs = agenda.next(), begin().next()
     assert mine is not None
     assert theirs is not None
-    assert (chosen(mine), mine.reason) == (chosen(theirs), theirs.reason) == ((1, MIDDLE), mine.reason)
+    assert (chosen(mine), mine.reason) == (chosen(theirs), theirs.reason)
+    assert mine.reason.startswith("best expected gain")
     gone = [(trial.number, why) for trial, why in agenda.dropped()]
     assert [(trial.number, why) for trial, why in begin().dropped()] == gone
     assert [number for number, _ in gone] == [2]

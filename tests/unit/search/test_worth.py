@@ -4,31 +4,23 @@ from __future__ import annotations
 
 import math
 
-import pytest
-
 from search.outlook import KEY, Outlook, outlook_of, stored_outlook
 from search.samplers.forecast import Answer, Forecast
 from search.worth import FULL_RUNS_TO_DROP, HOPELESS, Waiting, best, hopeless
 
 
-def waiting(trial: int, gain: float, next_seconds: float, rest: float, probability: float = 1.0) -> Waiting:
-    return Waiting(Forecast(trial, 0.25, probability, gain), next_seconds, rest)
+def waiting(trial: int, gain: float, remaining: float) -> Waiting:
+    return Waiting(Forecast(trial, 0.25, 1.0, gain), remaining)
 
 
 def test_the_same_gain_is_taken_where_it_is_cheaper() -> None:
-    assert best([waiting(1, 0.01, 5, 20), waiting(2, 0.01, 5, 10)], math.inf) == waiting(2, 0.01, 5, 10)
-    assert best([waiting(1, 0.03, 5, 20), waiting(2, 0.01, 5, 10)], math.inf) == waiting(1, 0.03, 5, 20)
+    assert best([waiting(1, 0.01, 25), waiting(2, 0.01, 15)], math.inf) == waiting(2, 0.01, 15)
+    assert best([waiting(1, 0.03, 25), waiting(2, 0.01, 15)], math.inf) == waiting(1, 0.03, 25)
     assert best([], math.inf) is None
 
 
-def test_what_comes_after_the_next_rung_counts_with_the_chance_that_it_is_reached() -> None:
-    unlikely = waiting(1, 0.01, 5, 20, probability=0.25)
-    assert unlikely.expected_seconds == pytest.approx(10)
-    assert unlikely.rate == pytest.approx(0.001)
-
-
 def test_what_cannot_be_trained_in_full_in_time_is_left_for_what_can() -> None:
-    long, short = waiting(1, 0.5, 50, 50), waiting(2, 0.001, 5, 5)
+    long, short = waiting(1, 0.5, 100), waiting(2, 0.001, 10)
     assert best([long, short], seconds_left=60) == short
     assert best([long, short], seconds_left=100) == long
     assert best([long, short], seconds_left=2) == long, "where nothing fits, the best may still be quicker than thought"
