@@ -193,9 +193,8 @@ def test_the_words_are_kept_with_the_trial_and_the_sampler_does_not_see_them(beg
 
 def test_time_that_is_left_goes_to_what_it_can_finish(begin: Callable[[], Agenda]) -> None:
     agenda = begin()
-    trials = sampled(agenda, 2)
-    measure(agenda, trials[0], LOW)
-    measure(agenda, trials[1], LOW, MIDDLE)
+    for trial in sampled(agenda, 5):
+        measure(agenda, trial, *((LOW, MIDDLE) if trial.number == 1 else (LOW,)))
     told(agenda, Forecast(0, AT_LOW, 0.9, 0.5), Forecast(1, MIDDLE / STEPS, 0.9, 0.01))
     assert chosen(agenda.next()) == (0, MIDDLE)
     limited = agenda.spec.model_copy(
