@@ -34,8 +34,9 @@ types:
 arrows:
 	$(BIN)/lint-imports
 
+# On every core, each test file on one: what a file's tests share is made once. `make tests PYTEST="-n 0 FILE"`: in sequence.
 tests:
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST)
 
 format:
 	$(BIN)/ruff check --fix .

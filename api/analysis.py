@@ -12,7 +12,6 @@ from api.words import pick_words
 from search.analysis.importance import importance
 from search.analysis.picks import parse_pick, usual_picks
 from search.analysis.subset import best_subset
-from search.job import JobSpec
 from search.ledger import history_of, read_trials
 from search.objectives import Objectives
 from search.submission import Prepared, restore
@@ -28,12 +27,19 @@ def picks(job: JobRecord, texts: Sequence[str] = ()) -> list[PickView]:
     """See `Services.picks`."""
     objectives = _objectives(job)
     chosen = [parse_pick(text, objectives) for text in texts] or usual_picks(objectives)
-    points = views.front_view(job).points
+    front = views.front_view(job)
+    points = front.points
     if not points:
         raise NotReady(EMPTY)
     values = [point.objectives for point in points]
+    # The front's own knee lies among the confirmed points (`search.front`), which its values do not tell.
+    marked = next((point for point in points if point.trial == front.knee), None)
     return [
-        PickView(pick=pick.text, words=pick_words(pick), point=points[pick.choose(values, objectives)])
+        PickView(
+            pick=pick.text,
+            words=pick_words(pick),
+            point=marked if pick.kind == "knee" and marked else points[pick.choose(values, objectives)],
+        )
         for pick in chosen
     ]
 
@@ -72,7 +78,7 @@ def importance_view(store: Store, job: JobRecord) -> ImportanceView:
 
 
 def prepared_of(job: JobRecord) -> Prepared:
-    return restore(JobSpec.model_validate(job.spec), job.context)
+    return restore(job.spec, job.context)
 
 
 def planned_space(job: JobRecord, prepared: Prepared) -> SearchSpace:

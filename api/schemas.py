@@ -42,6 +42,14 @@ class PageView(View, Generic[T]):
     next: str | None = Field(description="give as `after` to get the next page; null on the last")
 
 
+class GainView(View):
+    """What 10 further trials are expected to bring, as shares of the hypervolume so far (docs/stopping.md)."""
+
+    expected: float = Field(description="at the rate of the second half of the trials so far")
+    most: float = Field(description="with 95% certainty the expected gain is no larger")
+    modelled: float | None = Field(default=None, description="what the sampler's model expects, where it has one")
+
+
 class Progress(View):
     """How far a job is."""
 
@@ -49,12 +57,14 @@ class Progress(View):
     sampled: int = Field(default=0, description="configurations sampled so far")
     trials: int | None = Field(default=None, description="configurations that the budget allows")
     hypervolume: float = Field(default=0.0, description="of the front so far, scaled")
+    gain: GainView | None = Field(default=None, description="expected of further trials; null before 20 of them")
 
 
 class Cost(View):
     """What a job has used up."""
 
     evaluations: dict[str, int] = Field(default_factory=dict, description="evaluations by state")
+    steps: int = Field(default=0, description="optimiser steps of all evaluations; those that run count in full")
     elapsed_seconds: float = Field(default=0.0, description="wall time while it ran, over all its owners")
     busy_seconds: float = Field(default=0.0, description="workers' time spent training and evaluating")
 
@@ -143,14 +153,19 @@ class PointView(View):
     name: str | None = Field(default=None, description="a baseline's name")
     methods: list[str] = Field(default_factory=list)
     configuration: dict[str, Any]
-    objectives: dict[str, float]
-    metrics: dict[str, float] = Field(default_factory=dict, description="every metric measured on validation rows")
-    intervals: dict[str, tuple[float, float]] = Field(
-        default_factory=dict, description="95% interval of the mean of each trained objective"
+    objectives: dict[str, float] = Field(
+        description="the mean over fresh seeds; before there are any, an estimate from the run that selected it, "
+        "corrected for having been selected (docs/front.md)"
     )
-    probability: float | None = Field(default=None, description="of belonging to the front, given the seeds' spread")
+    metrics: dict[str, float] = Field(
+        default_factory=dict, description="every metric as measured on validation rows, mean over the seeds"
+    )
+    intervals: dict[str, tuple[float, float]] = Field(
+        default_factory=dict, description="95% interval of each trained objective"
+    )
+    probability: float | None = Field(default=None, description="of belonging to the front, given all points' doubt")
     seeds: int = 1
-    fresh: bool = Field(default=False, description="trained with seeds that did not select it")
+    fresh: bool = Field(default=False, description="confirmed: trained with seeds that did not select it")
     test: dict[str, float] = Field(default_factory=dict, description="metrics on test rows, which no search sees")
     feasible: bool = True
     on_front: bool = True

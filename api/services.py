@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from api import analysis, views
+from api.audit import AuditView, audit_view
 from api.not_ready import NotReady
 from api.prediction import ModelFailed, predict
 from api.recipes import FORMATS, RecipeContext, RecipeFile, render
@@ -161,6 +162,10 @@ class Services:
             NotFound: no such job.
         """
         return analysis.picks(self.store.job(job_id), picks)
+
+    def audit(self, job_id: str) -> AuditView:
+        """How well the job's short runs foretell its full ones."""
+        return audit_view(self.store.job(job_id))
 
     def importance(self, job_id: str) -> ImportanceView:
         """Which choices set the best trials apart."""

@@ -8,7 +8,6 @@ from typing import Any
 from api.client import Client
 from api.schemas import EvaluationView, FrontView, JobDetail, PointView, TrialDetail
 from api.words import configuration_words
-from search.job import JobSpec
 from search.optuna_study import StudyTrial, shown, study_url, write_study
 from search.submission import restore
 from space.configuration import Configuration
@@ -26,7 +25,7 @@ def export_study(client: Client, job_id: str, output: str) -> str:
     job = JobDetail.model_validate(client.get(f"/jobs/{job_id}"))
     front = FrontView.model_validate(client.get(f"/jobs/{job_id}/front"))
     trials = [TrialDetail.model_validate(each) for each in client.get_each(_paths(client, job_id))]
-    prepared = restore(JobSpec.model_validate(job.spec), job.context)
+    prepared = restore(job.spec, job.context)
     points = {point.trial: point for point in (*front.points, *front.dominated, *front.baselines)}
     attributes = {
         "paretune_state": job.state,

@@ -47,6 +47,7 @@ def _job_fields(job: JobRecord) -> dict[str, Any]:
             sampled=progress.get("sampled", 0),
             trials=job.spec["budget"]["trials"],
             hypervolume=progress.get("front", {}).get("hypervolume", 0.0),
+            gain=progress.get("gain"),
         ),
         "best": progress.get("best", {}),
         "cost": Cost(**{name: progress[name] for name in Cost.model_fields if name in progress}),

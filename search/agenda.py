@@ -1,24 +1,29 @@
 """What a job runs next.
 
 In this order: evaluations that wait for another attempt; baselines, interleaved at half the search's steps, cheapest
-first; promotions; sampled trials. Once nothing more is sampled, every trial that can still enter the front climbs; then
-the finalists are run with fresh seeds. Every answer is a function of the ledger, so a job that was killed goes on where
-it stood.
+first; audited trials; promotions; sampled trials. Once nothing more is sampled, every trial that can still enter the
+front climbs; then the finalists are run with fresh seeds. Every answer is a function of the ledger, so a job that was
+killed goes on where it stood.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
+from search.audit import Audit
 from search.baselines import Baseline
+from search.finalists import finalists
 from search.front import build_front, growth
+from search.gain import Gain
+from search.growth import gain_of
 from search.job import JobSpec
 from search.ladder import Ladder
 from search.ledger import Ledger, Trial
 from search.objectives import Objectives
 from search.sampling import Sampling
-from search.stop import Stop, stop
+from search.stop import Standing, Stop, stop
 from search.thaw import Thaw
 from search.timekeeper import Timekeeper
 from storage.states import Purpose
@@ -48,14 +53,16 @@ class Agenda:
     sampling: Sampling
     time: Timekeeper
     stopped: Stop | None = field(default=None, init=False)
-    """The rule that ended the sampling; once set, it stays."""
+    """The rule that ended the sampling; stored once it did, since what ends afterwards may yet move the hypervolume."""
 
     def __post_init__(self) -> None:
+        self.audit = Audit(self.ladder.steps, self.objectives, self.spec.sampler.seed, self.spec.fidelity.audit)
         self.thaw = Thaw(self.ladder, self.ledger)
 
     def next(self) -> Next | None:
         return (
-            self._retry() or self._baseline(interleaved=True) or self._search() or self._after_sampling()
+            self._retry() or self._baseline(interleaved=True) or self._audited() or self._search()
+            or self._after_sampling()
         )  # fmt: skip
 
     # Sampling
@@ -73,8 +80,7 @@ class Agenda:
     def can_sample(self) -> bool:
         """Whether the stop rules and the space still allow a new configuration."""
         if self.stopped is None:
-            minutes = self.time.seconds / 60
-            self.stopped = stop(self.spec.budget, self.sampled, minutes, self._growth(), self.time.kept_minutes)
+            self.stopped = self._stop()
         return self.stopped is None and not self.sampling.exhausted
 
     def proposals_wanted(self, idle: int) -> int:
@@ -82,6 +88,29 @@ class Agenda:
         if self.sampling.asking or not self.can_sample():
             return 0
         return max(0, min(idle + 1 - len(self.untrained), self.spec.budget.trials - self.sampled))
+
+    def _stop(self) -> Stop | None:
+        stored = self.ledger.job.progress.get("stopped")
+        if stored is not None:
+            return Stop(**stored)
+        standing = Standing(
+            sampled=self.sampled,
+            minutes=self.time.seconds / 60,
+            kept_minutes=self.time.kept_minutes,
+            steps=self.time.steps,
+            kept_steps=self.time.kept_steps,
+            hypervolumes=self._growth(),
+            gain=self._gain(),
+        )
+        found = stop(self.spec.budget, standing)
+        if found is not None:
+            self.ledger.update(progress={"stopped": asdict(found)})
+        return found
+
+    def _gain(self) -> Gain | None:
+        if self.spec.budget.least_gain is None and self.spec.budget.flat_trials is None:
+            return None
+        return gain_of(self.ledger.of_kind("search"), self.objectives, self.spec.budget.steps)
 
     def _growth(self) -> list[float]:
         if self.spec.budget.flat_trials is None:
@@ -114,20 +143,24 @@ class Agenda:
         step = self.thaw.choice(outlook, self.time.search_seconds_left, last_call=self._last_call)
         if step is None:
             return self._sampled()
+        if not step.trial.evaluations:
+            return self._begin(step.trial, step.reason)
         return Next(step.trial, "rung", step.stop_step, self.spec.sampler.seed, step.reason)
 
     def dropped(self) -> list[tuple[Trial, str]]:
-        """Trials that leave the ladder now, since they will not enter the front, and why."""
+        """Trials that leave the ladder now, since they will not enter the front, and why; audited ones stay."""
         outlook = self.sampling.outlook
         if outlook is None or not outlook.modelled or self.sampling.outdated:
             return []
-        return self.thaw.dropped(outlook)
+        audited = {trial.number for trial in self.audit.audited(self.ledger.of_kind("search"))}
+        return [(trial, why) for trial, why in self.thaw.dropped(outlook) if trial.number not in audited]
 
     @property
     def _last_call(self) -> bool:
         """Nothing new will be sampled, what was is measured, and the model, if there is one, knows of it."""
-        lowest = self.ladder.steps[0]
-        begun = not self.untrained and not any(trial.runs_to(lowest) for trial in self.ledger.of_kind("search"))
+        lowest = [step for step in self.ladder.steps if step <= self.lowest]
+        search = self.ledger.of_kind("search")
+        begun = not self.untrained and not any(trial.runs_to(step) for trial in search for step in lowest)
         return begun and not self._more_may_come() and not self.awaits_forecasts
 
     def _promotion(self) -> Next | None:
@@ -137,11 +170,35 @@ class Agenda:
         return Next(step.trial, "rung", step.stop_step, self.spec.sampler.seed, step.reason) if step else None
 
     def _sampled(self) -> Next | None:
-        trial = next(iter(self.untrained), None)
-        return self._begin(trial) if trial else None
+        trial = None if self.time.is_the_finalists else next(iter(self.untrained), None)
+        return None if trial is None else self._begin(trial)
 
-    def _begin(self, trial: Trial) -> Next:
-        return Next(trial, "rung", self.ladder.steps[0], self.spec.sampler.seed)
+    def _begin(self, trial: Trial, reason: str = "") -> Next:
+        self._raise_lowest()
+        return Next(trial, "rung", self.lowest, self.spec.sampler.seed, reason)
+
+    # The audit of short runs
+
+    @property
+    def rises(self) -> list[dict[str, Any]]:
+        """What the audit decided so far: `step`, the one that new trials start at from then on, and why, in `words`."""
+        return list(self.ledger.job.progress.get("rises", []))
+
+    @property
+    def lowest(self) -> int:
+        """Step of the rung that new trials start at."""
+        return int(self.rises[-1]["step"]) if self.rises else self.ladder.steps[0]
+
+    def _audited(self) -> Next | None:
+        climb = None if self.time.is_the_finalists else self.audit.climb(self.ledger.of_kind("search"))
+        return Next(climb.trial, "rung", climb.stop_step, self.spec.sampler.seed) if climb else None
+
+    def _raise_lowest(self) -> None:
+        """Decided once and stored: trials that never ran on the rung that was left cannot speak for it later."""
+        rise = self.audit.rise(self.ledger.of_kind("search"), self.lowest)
+        if rise is not None:
+            told = {"step": rise.step, "words": rise.words}
+            self.ledger.update(progress={"rises": [*self.rises, told]}, events=[("audit", told)])
 
     def _after_sampling(self) -> Next | None:
         if self._more_may_come() or self.awaits_forecasts:
@@ -168,10 +225,15 @@ class Agenda:
         )
 
     def _finalist(self) -> Next | None:
-        for trial in self._finalists() if self.time.fits_another_finalist else ():
-            for seed in self.fresh_seeds:
-                if trial.evaluation("finalist", self.spec.budget.steps, seed) is None:
-                    return Next(trial, "finalist", self.spec.budget.steps, seed)
+        """All seeds of the first, which show the spread between seeds; then a seed of each before another of any: where
+        the minutes end early, one run that selected nothing is what a point lacks most.
+        """
+        chosen = self._finalists() if self.time.fits_another_finalist else []
+        runs = [(trial, seed) for trial in chosen[:1] for seed in self.fresh_seeds]
+        runs += [(trial, seed) for seed in self.fresh_seeds for trial in chosen[1:]]
+        for trial, seed in runs:
+            if trial.evaluation("finalist", self.spec.budget.steps, seed) is None:
+                return Next(trial, "finalist", self.spec.budget.steps, seed)
         return None
 
     def _finalists(self) -> list[Trial]:
@@ -179,7 +241,8 @@ class Agenda:
         stored = self.ledger.job.progress.get("finalists")
         if stored is None:
             front = build_front(list(self.ledger.trials.values()), self.objectives, self.spec.budget.steps)
-            stored = [trial.number for trial in front.finalists(self.spec.finalists.count)]
+            chosen = finalists(front, self.spec.finalists.count, self.spec.sampler.seed)
+            stored = [trial.number for trial in chosen]
             self.ledger.update(progress={"finalists": stored})
         return [self.ledger.trials[number] for number in stored]
 
@@ -242,10 +305,13 @@ class Agenda:
     # The end
 
     def reason(self) -> str:
-        """Why nothing more runs, in words for the user, with what the minutes did not allow."""
+        """Why nothing more runs, in words for the user, with what the budget did not allow."""
         why = self.stopped.reason if self.stopped else "the space holds no further configuration"
         cut = [part for part in (self._baselines_cut(), self._finalists_cut()) if part]
-        return f"{why}; the minutes ended before {' and '.join(cut)}" if cut else why
+        limit = "minutes" if self.spec.budget.total_steps is None else "steps"
+        if self.spec.budget.minutes is not None and limit == "steps":
+            limit = "budget"
+        return f"{why}; the {limit} ended before {' and '.join(cut)}" if cut else why
 
     def _baselines_cut(self) -> str:
         groups = self._candidates()

@@ -1,49 +1,23 @@
-"""The front as it is reported: points with their intervals, hypervolume, knee, and an honest sentence about it all.
+"""The front: every point at full fidelity, which of them are on it, its hypervolume and its knee.
 
 A point trained with fresh seeds is reported by their mean; the run that selected it is left out, so luck in the search
-does not flatter it. Other points are reported by their one full-fidelity run.
+does not flatter it. A point of which there is only the run that selected it is reported by an estimate that takes the
+luck out (`search.estimate`), once the spread between seeds is known.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy import stats
 
-from evaluator.evaluate import Measurement
+from search.estimate import Spread, by_all_runs, confirmed, pooled_spread
 from search.ledger import Trial
 from search.metrics import METRICS
 from search.objectives import Objectives
-from search.pareto import contributions, hypervolume, knee, non_dominated
-
-CONFIDENCE = 0.95
-DRAWS = 1000
-FLAT = 0.02
-"""A gain in quality that is not worth a cost."""
-
-
-@dataclass(frozen=True)
-class Point:
-    """One trial at full fidelity. `samples`: one row of metric values a seed."""
-
-    trial: Trial
-    samples: tuple[Measurement, ...]
-    fresh: bool
-    """Trained with seeds that did not select it."""
-
-    @property
-    def values(self) -> dict[str, float]:
-        """Mean over the seeds of every metric that all of them have."""
-        names = set.intersection(*(set(sample.metrics) for sample in self.samples))
-        return {name: float(np.mean([sample.metrics[name] for sample in self.samples])) for name in sorted(names)}
-
-    @property
-    def test(self) -> dict[str, float]:
-        tested = [sample.test_metrics for sample in self.samples if sample.test_metrics]
-        return {name: float(np.mean([each[name] for each in tested])) for name in tested[0]} if tested else {}
+from search.pareto import hypervolume, knee, non_dominated
+from search.point import Point, point_of, runs_in_full
 
 
 @dataclass(frozen=True)
@@ -53,12 +27,11 @@ class Front:
     objectives: Objectives
     points: tuple[Point, ...]
     minimised: np.ndarray[tuple[int, int], np.dtype[np.float64]]
+    """Of the reported values. Shape [points, objectives]."""
     on_front: tuple[int, ...]
     """Indices of the feasible, non-dominated points, by the first cost (or behaviour, or quality), then by number."""
-    spreads: dict[str, float] = field(default_factory=dict)
-    """Standard deviation between seeds of each learned objective, pooled over points; empty before two seeds."""
-    degrees: int = 0
-    """Degrees of freedom of `spreads`."""
+    spreads: dict[str, Spread] = field(default_factory=dict)
+    """Of each learned objective and constraint; empty before a point has two fresh seeds."""
 
     @property
     def hypervolume(self) -> float:
@@ -75,22 +48,22 @@ class Front:
 
     @property
     def knee(self) -> int | None:
-        """Index of the point where giving up a little of one objective stops buying much of another."""
-        if not self.on_front:
-            return None
-        return self.on_front[knee(self.minimised[list(self.on_front)])]
+        """Index of the point where giving up a little of one objective stops buying much of another.
 
-    def finalists(self, count: int) -> list[Trial]:
-        """Up to `count` sampled trials of the front to re-run: the knee, then by the hypervolume each alone adds."""
-        rows = [index for index in self.on_front if self.points[index].trial.record.kind == "search"]
-        share = contributions(self.minimised[rows], self.objectives.reference) if rows else np.zeros(0)
-        order = sorted(range(len(rows)), key=lambda each: (rows[each] != self.knee, -share[each]))
-        return [self.points[rows[each]].trial for each in order[:count]]
+        It is what a user takes without looking further; so once a sampled point of the front is confirmed, the knee
+        lies among the confirmed ones.
+        """
+        sure = [index for index in self.on_front if self.points[index].fresh]
+        searched = any(self.points[index].trial.record.kind == "search" for index in sure)
+        members = sure if searched else list(self.on_front)
+        return members[knee(self.minimised[members])] if members else None
 
 
 def build_front(trials: Sequence[Trial], objectives: Objectives, full_steps: int) -> Front:
     """The front of all trials that were measured after `full_steps`."""
-    points = [point for trial in trials if (point := point_of(trial, objectives, full_steps)) is not None]
+    found = [point for trial in trials if (point := point_of(trial, objectives, full_steps)) is not None]
+    spreads = _spreads(found, objectives)
+    points = _estimated(found, spreads, objectives, full_steps)
     minimised = np.array([objectives.minimised(point.values) for point in points])
     minimised = minimised.reshape(len(points), len(objectives.names))
     feasible = np.array([objectives.feasible(point.values) for point in points], dtype=bool)
@@ -99,23 +72,7 @@ def build_front(trials: Sequence[Trial], objectives: Objectives, full_steps: int
     kinds = [(not each.cost, each.quality) for each in objectives.objectives]
     first = kinds.index(min(kinds))
     ordered = sorted(best.tolist(), key=lambda row: (minimised[row, first], points[row].trial.number))
-    spreads, degrees = _spreads(points, objectives)
-    return Front(objectives, tuple(points), minimised, tuple(ordered), spreads, degrees)
-
-
-def point_of(trial: Trial, objectives: Objectives, full_steps: int) -> Point | None:
-    """What is reported of a trial: its fresh seeds, else its own full run; None before it was measured in full.
-
-    A baseline's own run only chose its learning rate, so it is reported by fresh seeds or not at all.
-    """
-    full = [(record, measured) for record, measured in trial.measured() if record.stop_step == full_steps]
-    full = [(record, measured) for record, measured in full if objectives.measured(measured.metrics)]
-    fresh = tuple(measured for record, measured in full if record.purpose != "rung")
-    if fresh:
-        return Point(trial, fresh, fresh=True)
-    if not full or trial.record.kind == "baseline":
-        return None
-    return Point(trial, tuple(measured for _, measured in full), fresh=False)
+    return Front(objectives, tuple(points), minimised, tuple(ordered), spreads)
 
 
 def growth(trials: Sequence[Trial], objectives: Objectives, full_steps: int) -> list[float]:
@@ -136,171 +93,39 @@ def growth(trials: Sequence[Trial], objectives: Objectives, full_steps: int) -> 
     return reached
 
 
-def _spreads(points: Sequence[Point], objectives: Objectives) -> tuple[dict[str, float], int]:
-    repeated = [point.samples for point in points if len(point.samples) > 1]
-    degrees = sum(len(samples) - 1 for samples in repeated)
-    if not degrees:
-        return {}, 0
-    spreads = {}
-    for name in _uncertain(objectives):
-        squares = sum(
-            float(np.var([sample.metrics[name] for sample in samples])) * len(samples) for samples in repeated
-        )
-        spreads[name] = math.sqrt(squares / degrees)
-    return spreads, degrees
+def _spreads(points: Sequence[Point], objectives: Objectives) -> dict[str, Spread]:
+    """Of the metrics that training decides and every point has."""
+    named = dict.fromkeys([*objectives.names, *(bound.metric for bound in objectives.constraints)])
+    learned = [name for name in named if not METRICS[name].known]
+    spreads: dict[str, Spread] = {}
+    for name in learned:
+        if all(name in point.measured for point in points):
+            rows = [[sample.metrics[name] for sample in point.samples] for point in points]
+            spread = pooled_spread(rows)
+            if spread is not None:
+                spreads[name] = spread
+    return spreads
 
 
-def _uncertain(objectives: Objectives) -> list[str]:
-    return [objective.metric for objective in objectives.objectives if not objective.known]
-
-
-def probabilities(front: Front, seed: int) -> dict[int, float]:
-    """For each point, the probability that it belongs to the front, given the spread between seeds.
-
-    Monte Carlo over normal errors of the reported means, independent between points. Empty before two seeds.
-    """
-    if not front.spreads:
-        return {}
-    generator = np.random.default_rng(seed)
-    feasible = np.flatnonzero([front.objectives.feasible(point.values) for point in front.points])
-    seeds = np.sqrt([len(point.samples) for point in front.points])
-    drawn = np.repeat(front.minimised[None], DRAWS, axis=0)
-    for column, objective in enumerate(front.objectives.objectives):
-        if spread := front.spreads.get(objective.metric):
-            means = np.array([point.values[objective.metric] for point in front.points])
-            noise = generator.standard_normal((DRAWS, len(means)))
-            drawn[:, :, column] = objective.scale.positions(means + spread / seeds * noise)
-    counts = np.zeros(len(front.points))
-    for draw in drawn[:, feasible]:
-        counts[feasible[non_dominated(draw)]] += 1
-    return {index: float(count / DRAWS) for index, count in enumerate(counts)}
-
-
-def interval(front: Front, point: Point, metric: str) -> tuple[float, float] | None:
-    """95% interval of a metric's mean over seeds, by Student's t with the pooled spread; None before two seeds."""
-    spread = front.spreads.get(metric)
-    if spread is None:
-        return None
-    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, front.degrees)) * spread / math.sqrt(len(point.samples))
-    mean = point.values[metric]
-    return mean - half, mean + half
-
-
-def statement(front: Front) -> str:
-    """What the front shows, in words, also when that is little."""
-    if not front.on_front:
-        return "No feasible point has been trained in full yet."
-    members = [front.points[index] for index in front.on_front]
-    quality = next((each for each in front.objectives.objectives if each.quality), None)
-    if quality is None:
-        return f"{len(members)} on the front; the cheapest is {describe(members[0])}."
-    column = front.objectives.names.index(quality.metric)
-    noise = _noise(front, quality.metric)
-    if len(members) == 1:
-        reached = members[0].values[quality.metric]
-        parts = [f"One point beats all others: {describe(members[0])}, {quality.metric} {reached:.3f}."]
-    else:
-        parts = _spread_of_quality(front, members, quality.metric, column, noise)
-    parts.append(_against_baselines(front, quality.metric, column, noise))
-    return " ".join(part for part in parts if part)
-
-
-def _spread_of_quality(front: Front, members: list[Point], metric: str, column: int, noise: float) -> list[str]:
-    """What the front's extra cost buys, `members` from the cheapest on."""
-    cheapest = members[0]
-    best = members[int(np.argmin(front.minimised[list(front.on_front), column]))]
-    gain = abs(best.values[metric] - cheapest.values[metric])
-    parts = [
-        f"{metric} goes from {cheapest.values[metric]:.3f} ({describe(cheapest)}) to {best.values[metric]:.3f} "
-        f"({describe(best)})."
-    ]
-    if gain <= FLAT:
-        parts.append(f"The front is nearly flat: all the extra cost buys {gain:.3f}, so take the cheapest point.")
-    elif gain <= noise:
-        parts.append(
-            f"That gain is within the noise between seeds (± {noise:.3f}): it takes more steps or seeds to choose."
-        )
-    return parts
-
-
-def _noise(front: Front, metric: str) -> float:
-    """Half-width of the 95% interval of the difference of two points' means; 0 before two seeds."""
-    spread = front.spreads.get(metric)
-    if spread is None:
-        return 0.0
-    seeds = min(len(point.samples) for point in front.points if point.fresh)
-    return float(stats.t.ppf(0.5 + CONFIDENCE / 2, front.degrees)) * spread * math.sqrt(2 / seeds)
-
-
-def _against_baselines(front: Front, metric: str, column: int, noise: float) -> str:
-    found = [index for index in front.on_front if front.points[index].trial.record.kind == "search"]
-    made = [
-        index
-        for index, point in enumerate(front.points)
-        if point.trial.record.kind == "baseline" and front.objectives.feasible(point.values)
-    ]
-    if not found:
-        return "No sampled configuration is on the front: the baselines are not beaten." if made else ""
-    if not made:
-        return ""
-    ours = min(found, key=lambda index: front.minimised[index, column])
-    theirs = min(made, key=lambda index: front.minimised[index, column])
-    difference = front.points[ours].values[metric] - front.points[theirs].values[metric]
-    better = front.minimised[ours, column] < front.minimised[theirs, column]
-    name = front.points[theirs].trial.record.name
-    if not front.spreads:
-        return (
-            f"The search's best differs by {difference:+.3f} from the best baseline ({name}); too few seeds to judge."
-        )
-    if abs(difference) <= noise:
-        return (
-            f"The search's best and the best baseline ({name}) do not differ significantly "
-            f"({difference:+.3f} ± {noise:.3f})."
-        )
-    word = "better" if better else "worse"
-    return f"The search's best is {word} than the best baseline ({name}): {difference:+.3f} ± {noise:.3f}."
-
-
-def describe(point: Point) -> str:
-    """A point in a few words."""
-    record = point.trial.record
-    what = record.name or "+".join(point.trial.plan.methods)
-    return f"trial {record.number}, {what}, {point.trial.plan.trainable_parameters:,} parameters"
-
-
-def report(front: Front, seed: int) -> dict[str, object]:
-    """The front as JSON, as the job's progress holds it and `GET /jobs/{id}/front` serves it."""
-    chances = probabilities(front, seed)
-    knee_row = front.knee
-    points = []
-    for index, point in enumerate(front.points):
-        values = point.values
-        found = {name: interval(front, point, name) for name in front.objectives.names}
-        points.append(
-            {
-                "trial": point.trial.number,
-                "kind": point.trial.record.kind,
-                "name": point.trial.record.name,
-                "methods": list(point.trial.plan.methods),
-                "configuration": point.trial.record.configuration,
-                "objectives": {name: values[name] for name in front.objectives.names},
-                "metrics": {name: value for name, value in values.items() if name in METRICS},
-                "intervals": {name: list(bounds) for name, bounds in found.items() if bounds is not None},
-                "probability": chances.get(index),
-                "seeds": len(point.samples),
-                "fresh": point.fresh,
-                "test": point.test,
-                "feasible": front.objectives.feasible(values),
-                "on_front": index in front.on_front,
-            }
-        )
-    return {
-        "points": points,
-        "order": [front.points[index].trial.number for index in front.on_front],
-        "objectives": [{"metric": each.metric, "goal": each.goal} for each in front.objectives.objectives],
-        "hypervolume": front.hypervolume,
-        "baseline_hypervolume": front.baseline_hypervolume,
-        "reference": {each.metric: each.reference for each in front.objectives.objectives},
-        "knee": None if knee_row is None else front.points[knee_row].trial.number,
-        "statement": statement(front),
+def _estimated(
+    points: Sequence[Point], spreads: dict[str, Spread], objectives: Objectives, full_steps: int
+) -> list[Point]:
+    """The points with an estimate and a belief of each metric in `spreads`."""
+    sampled = [point for point in points if point.trial.record.kind == "search"]
+    rows = {point.trial.number: row for row, point in enumerate(sampled)}
+    sizes = np.array([[np.log10(1.0 + point.trial.plan.trainable_parameters)] for point in sampled])
+    runs = [[measured for _, measured in runs_in_full(point.trial, objectives, full_steps)] for point in sampled]
+    shared = {
+        name: by_all_runs([[each.metrics[name] for each in row] for row in runs], sizes.reshape(len(rows), 1), spread)
+        for name, spread in spreads.items()
     }
+    made: list[Point] = []
+    for point in points:
+        own = {
+            name: confirmed([sample.metrics[name] for sample in point.samples], spread)
+            for name, spread in spreads.items()
+        }
+        row = rows.get(point.trial.number)
+        beliefs = own if row is None else {name: shared[name][row] for name in spreads}
+        made.append(replace(point, estimates=own if point.fresh else beliefs, beliefs=beliefs))
+    return made

@@ -13,6 +13,8 @@ from space.frozen import Frozen
 
 CONTROLS = ("Cc", "Cs", "Zl", "Zp")
 """Unicode's categories of control characters, lone surrogates, and line and paragraph separators."""
+DIRECTIONS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Unicode's Bidi_Control: invisible, and they make the text around a name read in another order."""
 SPACE_DEPTH = 8
 
 Goal = Literal["maximize", "minimize"]
@@ -68,9 +70,28 @@ class BudgetSpec(Frozen):
         default=None, gt=0, le=100_000, description="wall time of everything, finalists included"
     )
     steps: int = Field(default=200, ge=1, le=10_000_000, description="optimiser steps of one full-fidelity evaluation")
+    total_steps: int | None = Field(
+        default=None,
+        ge=1,
+        le=10**12,
+        description="optimiser steps of all evaluations together, finalists and baselines included; at least `steps`",
+    )
     flat_trials: int | None = Field(
         default=None, ge=5, description="stop when the hypervolume has not grown for so many finished trials"
     )
+    least_gain: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="stop when 10 further trials would, with 95% certainty, bring less than this share of the "
+        "hypervolume; see docs/stopping.md",
+    )
+
+    @model_validator(mode="after")
+    def _holds_an_evaluation(self) -> BudgetSpec:
+        if self.total_steps is not None and self.total_steps < self.steps:
+            raise ValueError("total_steps is below steps, so not one evaluation of full length fits; raise it")
+        return self
 
 
 class FidelitySpec(Frozen):
@@ -79,6 +100,13 @@ class FidelitySpec(Frozen):
         min_length=1,
         max_length=8,
         description="shares of the full steps after which evaluations are compared and the best go on",
+    )
+    audit: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="share of the sampled configurations that are trained in full whatever their rank, to measure how "
+        "well short runs order full ones; they take at most twice that share of the search's steps; 0: none",
     )
 
     @field_validator("rungs")
@@ -96,6 +124,10 @@ class FidelitySpec(Frozen):
 class SamplerSpec(Frozen):
     name: Literal["random", "sobol", "tpe", "nsga2", "bayes"] = Field(
         default="bayes", description="one of random, sobol, tpe, nsga2, bayes"
+    )
+    surrogate: Literal["gp", "map-saas", "saas"] = Field(
+        default="gp",
+        description="the model of `bayes`: gp, map-saas, or saas, which takes minutes a suggestion and needs an extra",
     )
     seed: int = Field(
         default=0, ge=0, le=2**31 - 1, description="decides the search's own draws, and the evaluations' seeds"
@@ -145,6 +177,10 @@ class JobSpec(Frozen):
     def _printable(cls, name: str) -> str:
         if not name.strip() or any(unicodedata.category(character) in CONTROLS for character in name):
             raise ValueError("a name is one line of text without control characters; write another")
+        if turned := sorted({f"U+{ord(character):04X}" for character in name if character in DIRECTIONS}):
+            raise ValueError(
+                f"the name holds invisible marks of the direction of writing ({', '.join(turned)}); leave them out"
+            )
         return name
 
     @field_validator("space")

@@ -104,7 +104,7 @@ def history_of(trials: Iterable[Trial]) -> History:
 
 def _past(trial: Trial) -> PastTrial:
     observations = tuple(
-        Observation(record.fidelity, record.seed, measurement.metrics) for record, measurement in trial.measured("rung")
+        Observation(record.fidelity, record.seed, measurement.metrics) for record, measurement in trial.measured()
     )
     state = trial.record.state
     return PastTrial(

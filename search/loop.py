@@ -13,12 +13,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from evaluator.evaluate import RETRYABLE, EvaluationRequest, Progress
 from evaluator.pool.pool import Failed, Finished, Pool, PoolEvent, Progressed, Stopped
 from search.agenda import Agenda, Next
+from search.audit_report import audit_report
 from search.baselines import Baseline
 from search.front import build_front
 from search.job import JobSpec
@@ -237,18 +239,22 @@ class Loop:
         for event in events:
             if isinstance(event, Progressed):
                 progress.setdefault(event.evaluation, []).append(event.progress)
-        for evaluation, points in progress.items():
-            if evaluation in self._running:
-                self.ledger.progress(self._running[evaluation], points)
         ends = [event for event in events if not isinstance(event, Progressed) and event.evaluation in self._running]
+        writes: list[Callable[[], object]] = [
+            partial(self.ledger.progress, self._running[evaluation], points)
+            for evaluation, points in progress.items()
+            if evaluation in self._running
+        ]
+        writes += [partial(self._end_evaluation, event) for event in ends]
         broken: Exception | None = None
-        for event in ends:
+        for write in writes:
             try:
-                self._end_evaluation(event)
+                write()
             except StaleAttempt as error:
                 log.warning("a result is dropped: %s", error)
             except (StoreError, NoSpace, OSError) as error:
-                broken = broken or error  # the others' results are recorded first, where they can be
+                # The others' are recorded first, where they can be: the pool tells of an end once.
+                broken = broken or error
         if broken is not None:
             raise broken
         if ends:
@@ -301,11 +307,17 @@ class Loop:
             "phase": phase or self._phase(),
             "elapsed_seconds": round(self.time.seconds, 3),
             "suggestion_seconds": self.sampling.seconds,
+            "audit": self._audit(),
             **progress_of(self.spec, self.ledger, front, self._history),
         }
         order = progress["front"]["order"]
         announced = {"trials": order, "hypervolume": front.hypervolume}
         self.ledger.update(events=[("front", announced)] if order != before else [], progress=progress)
+
+    def _audit(self) -> dict[str, Any]:
+        agenda = self.agenda
+        words = [rise["words"] for rise in agenda.rises]
+        return audit_report(agenda.audit, self.ledger.of_kind("search"), agenda.lowest, words)
 
     def _phase(self) -> str:
         if self.agenda.finalists_begun:

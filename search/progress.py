@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
-from search.front import Front, report
+from search.front import Front
+from search.front_report import report
+from search.growth import gain_of
 from search.job import JobSpec
 from search.ledger import Ledger
+from search.steps import steps_used
 
 
 def progress_of(spec: JobSpec, ledger: Ledger, front: Front, history: list[list[float]]) -> dict[str, Any]:
@@ -15,15 +19,18 @@ def progress_of(spec: JobSpec, ledger: Ledger, front: Front, history: list[list[
     `history`: of the front, rows of elapsed seconds, completed evaluations, hypervolume.
     """
     trials = list(ledger.trials.values())
+    gain = gain_of(trials, front.objectives, spec.budget.steps)
     evaluations = [record for trial in trials for record in trial.evaluations.values()]
     return {
         "front": {**report(front, spec.sampler.seed), "history": history},
         "best": _best(front),
         "sampled": len(ledger.of_kind("search")),
         "trials": spec.budget.trials,
+        "gain": None if gain is None else asdict(gain),
         "evaluations": {
             state: sum(record.state == state for record in evaluations) for state in ("completed", "running", "failed")
         },
+        "steps": steps_used(trials),
         "busy_seconds": round(
             sum(
                 measured.train_seconds + measured.evaluate_seconds

@@ -21,7 +21,6 @@ from evaluator.data.split import make_split
 from evaluator.pool.pool import Pool
 from evaluator.task import ModelSpec, TaskSpec, Training
 from search.baselines import Baseline, baselines
-from search.job import JobSpec
 from search.ledger import Ledger
 from search.loop import FREE_AND_RESUME, Ending, Loop, NoSpace
 from search.samplers import create
@@ -196,7 +195,7 @@ class Service:
                 wait.wait(STORE_SECONDS)
 
     def _loop(self, job: JobRecord, asked_to_end: Callable[[], Ending | None]) -> Loop:
-        prepared = restore(JobSpec.model_validate(job.spec), job.context)
+        prepared = restore(job.spec, job.context)
         spec = prepared.spec
         folder = self.data_dir / "jobs" / job.id
         folder.mkdir(parents=True, exist_ok=True)
@@ -213,7 +212,14 @@ class Service:
             spec=spec,
             space=space,
             objectives=prepared.objectives,
-            sampler=create(spec.sampler.name, space, prepared.objectives, spec.sampler.seed, spec.budget.trials),
+            sampler=create(
+                spec.sampler.name,
+                space,
+                prepared.objectives,
+                spec.sampler.seed,
+                spec.budget.trials,
+                spec.sampler.surrogate,
+            ),
             baselines=self._baselines(job, prepared),
             ledger=Ledger(self.store, job, self.owner, LEASE_SECONDS),
             pool=self.pool,

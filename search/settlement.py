@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from search.front import point_of
 from search.ledger import Trial
 from search.objectives import Objectives
+from search.point import point_of
 from storage.states import TrialState
 
 

@@ -1,4 +1,4 @@
-"""When a search ends: trials, minutes, or a hypervolume that no longer grows. Loads no tensor library."""
+"""When a search ends: trials, minutes, steps, or little left to gain (docs/stopping.md). Loads no tensor library."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from search.gain import Gain
 from search.job import BudgetSpec
 
-Rule = Literal["trials", "minutes", "flat"]
+Rule = Literal["trials", "minutes", "steps", "flat", "gain"]
 
 GROWTH = 1e-4
 """Growth of the hypervolume, as a share of what it was, that does not count."""
@@ -22,25 +23,60 @@ class Stop:
     reason: str
 
 
-def stop(
-    budget: BudgetSpec, sampled: int, elapsed_minutes: float, hypervolumes: Sequence[float], kept_minutes: float = 0.0
-) -> Stop | None:
-    """The rule that ends the sampling now, or None.
+@dataclass(frozen=True)
+class Standing:
+    """Where a search stands."""
 
-    `sampled`: configurations proposed so far, baselines left out. `hypervolumes`: the front's, after each finished
-    trial in the order they finished. `kept_minutes`: kept back for the finalists (`finalists_minutes`).
-    """
-    if budget.minutes is not None and elapsed_minutes >= budget.minutes - kept_minutes:
-        kept = f", {kept_minutes:.1f} of them kept for the finalists" if kept_minutes > 0 else ""
-        return Stop("minutes", f"{elapsed_minutes:.1f} of {budget.minutes:g} minutes are used{kept}")
-    if sampled >= budget.trials:
+    sampled: int
+    """Configurations proposed so far, baselines left out."""
+    minutes: float = 0.0
+    kept_minutes: float = 0.0
+    """Kept back for the finalists (`finalists_minutes`)."""
+    steps: int = 0
+    """Of all evaluations so far, in full where they still run."""
+    kept_steps: int = 0
+    """Kept back for the finalists (`finalists_steps`)."""
+    hypervolumes: Sequence[float] = ()
+    """The front's, after each finished trial in the order they finished."""
+    gain: Gain | None = None
+
+
+def stop(budget: BudgetSpec, standing: Standing) -> Stop | None:
+    """The rule that ends the sampling now, or None."""
+    if budget.minutes is not None and standing.minutes >= budget.minutes - standing.kept_minutes:
+        kept = _kept(f"{standing.kept_minutes:.1f}" if standing.kept_minutes > 0 else "")
+        return Stop("minutes", f"{standing.minutes:.1f} of {budget.minutes:g} minutes are used{kept}")
+    if budget.total_steps is not None and steps_are_up(budget, standing.steps, standing.kept_steps):
+        kept = _kept(f"{standing.kept_steps:,}" if standing.kept_steps else "")
+        return Stop("steps", f"{standing.steps:,} of {budget.total_steps:,} steps are used{kept}")
+    if standing.sampled >= budget.trials:
         return Stop("trials", f"all {budget.trials} trials are sampled")
     window = budget.flat_trials
-    if window is not None and len(hypervolumes) > window:
-        before = max(hypervolumes[:-window])
-        if before > 0 and max(hypervolumes[-window:]) <= before * (1 + GROWTH):
-            return Stop("flat", f"the hypervolume has not grown for {window} finished trials")
+    if window is not None and len(standing.hypervolumes) > window:
+        before = max(standing.hypervolumes[:-window])
+        if before > 0 and max(standing.hypervolumes[-window:]) <= before * (1 + GROWTH):
+            ahead = f"; {standing.gain.words}" if standing.gain is not None else ""
+            return Stop("flat", f"the hypervolume has not grown for {window} finished trials{ahead}")
+    least = budget.least_gain
+    if least is not None and standing.gain is not None and standing.gain.ceiling < least:
+        return Stop("gain", f"{standing.gain.words}; below {least:.2%} the search was to end")
     return None
+
+
+def _kept(amount: str) -> str:
+    return f", {amount} of them kept for the finalists" if amount else ""
+
+
+def steps_are_up(budget: BudgetSpec, used: int, kept: int) -> bool:
+    """Whether another evaluation, of full length at most, might take from what is kept; never without a limit."""
+    return budget.total_steps is not None and used + budget.steps > budget.total_steps - kept
+
+
+def finalists_steps(budget: BudgetSpec, evaluations: int) -> int:
+    """Steps of the budget to keep back for so many runs of finalists: never more than half; 0 without a limit."""
+    if budget.total_steps is None:
+        return 0
+    return min(evaluations * budget.steps, budget.total_steps // 2)
 
 
 def finalists_minutes(budget: BudgetSpec, evaluations: int, full_minutes: float | None, workers: int) -> float:

@@ -13,6 +13,7 @@ from evaluator.task import ModelSpec, TaskSpec
 from search.fields import Invalid, unstorable
 from search.job import JobSpec
 from search.objectives import Objectives
+from search.samplers.bayes.kinds import check_kind
 from space.errors import FieldError
 from space.load import load_space
 from space.parameters import ParameterLimits
@@ -64,6 +65,8 @@ def prepare(spec: JobSpec, inspector: Inspector) -> Prepared:
     """
     if wrong := unstorable(spec.model_dump()):
         raise Invalid(wrong)
+    if spec.sampler.name == "bayes":
+        check_kind(spec.sampler.surrogate, "sampler.surrogate")
     inspection = inspector.inspect(spec.model, spec.task)
     _check_measurable(spec, inspection)
     space = _space(spec, inspection.table)
@@ -75,8 +78,9 @@ def prepare(spec: JobSpec, inspector: Inspector) -> Prepared:
     return Prepared(spec, inspection, space, objectives, parameter_range)
 
 
-def restore(spec: JobSpec, context: Mapping[str, Any]) -> Prepared:
-    """What `prepare` gave, from the context that was stored with the job; looks at neither model nor data."""
+def restore(stored: JobSpec | Mapping[str, Any], context: Mapping[str, Any]) -> Prepared:
+    """What `prepare` gave, from the spec and the context that are stored of the job; looks at neither model nor data."""
+    spec = JobSpec.model_validate(stored)
     inspection = Inspection.model_validate({**context["data"], "table": context["table"]})
     low, high = context["parameter_range"]
     return Prepared(

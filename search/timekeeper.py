@@ -1,4 +1,4 @@
-"""A job's minutes: what is used, over all its owners, and what is kept back for the finalists."""
+"""A job's minutes and steps: what is used, over all its owners, and what is kept back for the finalists."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from search.job import JobSpec
 from search.ledger import Ledger
-from search.stop import finalists_minutes
+from search.steps import steps_used
+from search.stop import finalists_minutes, finalists_steps, steps_are_up
 
 
 @dataclass
@@ -38,8 +39,19 @@ class Timekeeper:
 
     @property
     def is_the_finalists(self) -> bool:
-        """The minutes left are kept for the finalists."""
-        return self.seconds >= self._limit - 60 * self.kept_minutes
+        """The minutes, or the steps, that are left are kept for the finalists."""
+        minutes_up = self.seconds >= self._limit - 60 * self.kept_minutes
+        return minutes_up or steps_are_up(self.spec.budget, self.steps, self.kept_steps)
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of all evaluations so far; those that run count in full."""
+        return steps_used(self.ledger.trials.values())
+
+    @property
+    def kept_steps(self) -> int:
+        """Kept back for the finalists; 0 without a limit on steps."""
+        return finalists_steps(self.spec.budget, self._finalists)
 
     @property
     def search_seconds_left(self) -> float:
@@ -51,13 +63,18 @@ class Timekeeper:
         """Kept back for the finalists; 0 without a limit on minutes."""
         lasting = self._full_runs()
         mean = sum(lasting) / len(lasting) / 60 if lasting else None
-        evaluations = self.spec.finalists.count * self.spec.finalists.seeds
-        return finalists_minutes(self.spec.budget, evaluations, mean, self.slots)
+        return finalists_minutes(self.spec.budget, self._finalists, mean, self.slots)
 
     @property
     def fits_another_finalist(self) -> bool:
-        """Whether the longest full run so far would still end within the minutes."""
-        return self.seconds + max(self._full_runs(), default=0.0) <= self._limit
+        """Whether the longest full run so far would still end within the minutes, and another within the steps."""
+        in_time = self.seconds + max(self._full_runs(), default=0.0) <= self._limit
+        return in_time and not steps_are_up(self.spec.budget, self.steps, 0)
+
+    @property
+    def _finalists(self) -> int:
+        """Runs of finalists, at most."""
+        return self.spec.finalists.count * self.spec.finalists.seeds
 
     @property
     def _limit(self) -> float:

@@ -19,6 +19,8 @@ from space.treatment import KINDS, TreatmentKind
 from space.treatments import NONE
 
 INACTIVE = 0.5
+SHARED = ("size", "layers.share", "layers.height", "sparsity", "learning_rate", "log_parameters")
+"""Columns that are numbers and mean the same whatever is chosen otherwise."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ Column = tuple[str, Callable[[Place], float]]
 
 
 class Features:
-    """The columns of one space, each in [0, 1]; `names` says what they are.
+    """The columns of one space, each in [0, 1]; `names` says what they are, `shared` where the `SHARED` ones stand.
 
     Columns: one-hot method; log size, shared by all methods; a flag and a log size for each member of the union; a flag
     for each site role that the space chooses; options; profile over depth; a bit for each layer, the share of layers
@@ -63,6 +65,7 @@ class Features:
         scale = math.log1p(max(most_parameters, 1))
         columns.append(("log_parameters", lambda place: min(math.log1p(place.parameters) / scale, 1.0)))
         self.names = tuple(name for name, _ in columns)
+        self.shared = tuple(place for place, name in enumerate(self.names) if name in SHARED)
         self._columns = [value for _, value in columns]
 
     def matrix(self, places: Sequence[Place]) -> NDArray[np.float64]:

@@ -244,6 +244,11 @@ class SearchSpace:
     def feature_names(self) -> tuple[str, ...]:
         return self._features.names
 
+    @property
+    def shared_features(self) -> tuple[int, ...]:
+        """Places of the features that are numbers and mean the same for every configuration."""
+        return self._features.shared
+
     def size(self) -> float:
         """Number of configurations, limits left aside, the learning rate counted as one value."""
         sparse = sum(share < 1 for share in self.choices.sparsities)

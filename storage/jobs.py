@@ -231,6 +231,9 @@ class Jobs(Database):
     def _resume(self, session: Session, row: JobRow) -> None:
         if row.state in ("completed", "cancelled", "failed"):
             raise IllegalTransition(f"job {row.id} is {row.state} and cannot be resumed; submit it again")
+        if row.requested == "pause" and row.lease_until is not None and row.lease_until <= self._now():
+            row.requested = None  # its owner died before it could pause: whoever claims the job goes on with it
+            self._state_event(session, row)
         if row.requested is not None:
             doing = "cancelled" if row.requested == "cancel" else "paused; resume it once it is"
             raise IllegalTransition(f"job {row.id} is being {doing}")

@@ -14,7 +14,7 @@ JobRequest = Literal["cancel", "pause"]
 JobEnd = Literal["completed", "cancelled", "failed", "paused"]
 TrialKind = Literal["search", "baseline"]
 Purpose = Literal["rung", "finalist", "baseline"]
-EventKind = Literal["trial", "evaluation", "front", "state"]
+EventKind = Literal["trial", "evaluation", "front", "state", "audit"]
 
 JOB_STATES: tuple[JobState, ...] = get_args(JobState)
 TRIAL_STATES: tuple[TrialState, ...] = get_args(TrialState)

@@ -284,7 +284,7 @@ class CurvePointRow(Table):
 class EventRow(Table):
     __tablename__ = "events"
     __table_args__ = (
-        _one_of("kind", ("trial", "evaluation", "front", "state")),
+        _one_of("kind", ("trial", "evaluation", "front", "state", "audit")),
         Index("ix_events_job_id_id", "job_id", "id"),
         {"sqlite_autoincrement": True},
     )

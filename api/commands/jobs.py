@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from api.commands.options import ApiKey, DatabaseUrl, DataDir, JobFile, JobId, Json, Server
-from api.commands.output import print_front, print_json, print_placement, print_table
+from api.commands.output import print_audit, print_front, print_json, print_placement, print_table
 
 
 def client_of(data_dir: Path | None, database_url: str | None, server: str | None, api_key: str | None) -> Any:
@@ -80,6 +80,8 @@ def show(
     api_key: ApiKey = None,
 ) -> None:
     """Show a job, or one of its trials."""
+    from search.gain import Gain
+
     client = client_of(data_dir, database_url, server, api_key)
     if trial is not None:
         found = client.get(f"/jobs/{job}/trials/{trial}")
@@ -91,16 +93,19 @@ def show(
         return
     found = client.get(f"/jobs/{job}")
     trials = client.get(f"/jobs/{job}/trials", descending=True, limit=limit)["items"]
+    audit = client.get(f"/jobs/{job}/audit")
     if as_json:
-        print_json({**found, "trials": trials})
+        print_json({**found, "audit": audit, "trials": trials})
         return
     progress, cost = found["progress"], found["cost"]
     reason = f" ({found['reason']})" if found["reason"] else ""
     typer.echo(f"{found['name']}: {found['state']}{reason}, {progress['phase']}")
     typer.echo(
         f"{progress['sampled']} of {progress['trials']} configurations sampled, hypervolume "
-        f"{progress['hypervolume']:.4f}, {cost['elapsed_seconds']:.0f} s"
+        f"{progress['hypervolume']:.4f}, {cost['steps']:,} steps, {cost['elapsed_seconds']:.0f} s"
     )
+    if progress["gain"] is not None:
+        typer.echo(Gain(**progress["gain"]).words)
     rows = [
         [
             each["number"],
@@ -113,6 +118,7 @@ def show(
         for each in trials
     ]
     print_table(["trial", "what", "state", "parameters", "fidelity", *_qualities(found), "failure"], rows)
+    print_audit(audit)
 
 
 def _qualities(job: dict[str, Any]) -> list[str]:

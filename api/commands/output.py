@@ -62,12 +62,13 @@ def print_front(front: dict[str, Any]) -> None:
             point["name"] or "+".join(point["methods"]) or "head only",
             *(_with_interval(point, name) for name in names),
             *([point["test"].get(tested)] if tested else []),
-            point["seeds"],
+            "–" if point["probability"] is None else f"{point['probability']:.2f}",
+            point["seeds"] if point["fresh"] else f"{point['seeds']}, selected it",
             _mark(point, front["knee"]),
         ]
         for point in [*points, *others]
     ]
-    print_table(["trial", "what", *names, *(["test"] if tested else []), "seeds", ""], rows)
+    print_table(["trial", "what", *names, *(["test"] if tested else []), "P(front)", "seeds", ""], rows)
     if subset is not None:
         typer.echo(subset["statement"])
     typer.echo(front["statement"])
@@ -86,6 +87,30 @@ def _with_interval(point: dict[str, Any], name: str) -> str:
     value, bounds = point["objectives"][name], point["intervals"].get(name)
     exact = bounds is None or bounds[0] == bounds[1]
     return shown(value) if exact else f"{shown(value)} ± {(bounds[1] - bounds[0]) / 2:.2g}"
+
+
+def print_audit(audit: dict[str, Any]) -> None:
+    """How well short runs foretell full ones, a row a rung, and what was decided."""
+    rows = [
+        [
+            f"{rung['fidelity']:.0%}",
+            *(_correlation(each[kind]) for each in rung["agreements"] for kind in ("spearman", "kendall")),
+            rung["pairs"],
+        ]
+        for rung in audit["rungs"]
+        if rung["agreements"][0]["spearman"] is not None
+    ]
+    if rows:
+        metrics = [each["metric"] for each in audit["rungs"][0]["agreements"]]
+        heads = [f"{kind}, {metric}" for metric in metrics for kind in ("Spearman", "Kendall")]
+        print_table(["trained", *heads, "audited"], rows, title="short runs against full ones, with 95% intervals")
+    typer.echo(audit["statement"])
+    for words in audit["rises"]:
+        typer.echo(words)
+
+
+def _correlation(found: dict[str, float] | None) -> str:
+    return "–" if found is None else f"{found['value']:.2f} ({found['low']:.2f} to {found['high']:.2f})"
 
 
 def print_placement(plan: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from api.dashboard.axes import Axis, axis_of
 from api.dashboard.chart import Trace
 from api.dashboard.palette import ACCENT, ACCENT_FAINT, BASELINE, FAINT, INK, axis_layout, layout
 from api.schemas import FrontView, PointView
-from api.words import configuration_words, metric_title, metric_value
+from api.words import configuration_words, inside, metric_title, metric_value
 from search.metrics import METRICS
 from space.configuration import Configuration
 
@@ -64,7 +64,8 @@ def value_of(point: PointView, metric: str) -> float:
 
 
 def front_traces(front: FrontView, across: Axis, up: Axis, depth: int | None) -> list[Trace]:
-    """Dominated, infeasible, the step line, the front's sampled points, one trace a baseline, the knee's ring."""
+    """Dominated, infeasible, the step line, the front's sampled points (hollow until fresh seeds confirm
+    them), one trace a baseline, the knee's ring."""
     dominated = [point for point in front.dominated if point.feasible]
     infeasible = [point for point in front.dominated if not point.feasible]
     found = [point for point in front.points if point.kind == "search"]
@@ -106,7 +107,15 @@ def front_traces(front: FrontView, across: Axis, up: Axis, depth: int | None) ->
         points(
             found,
             "Pareto front",
-            marker={"size": 12, "color": ACCENT, "line": {"width": 1.5, "color": "rgba(255,255,255,0.85)"}},
+            marker={
+                "size": 12,
+                "color": ACCENT,
+                "symbol": ["circle" if point.fresh else "circle-open" for point in found],
+                "line": {
+                    "width": [1.5 if point.fresh else 2.5 for point in found],
+                    "color": ["rgba(255,255,255,0.85)" if point.fresh else ACCENT for point in found],
+                },
+            },
             error_y={
                 "type": "data",
                 "symmetric": False,
@@ -168,11 +177,26 @@ def hover(point: PointView, front: FrontView, depth: int | None) -> str:
         bounds = point.intervals.get(objective.metric)
         ends = f" ({' to '.join(metric_value(objective.metric, end) for end in bounds)})" if bounds else ""
         lines.append(f"{metric_title(objective.metric)}: {value}{ends}")
+    lines.append(runs_words(point, front))
     if point.probability is not None:
         lines.append(f"On the front with probability {point.probability:.0%}")
     if not point.feasible:
         lines.append("Breaks a constraint")
     return "<br>".join(lines)
+
+
+def runs_words(point: PointView, front: FrontView) -> str:
+    """What a point's values rest on."""
+    if point.fresh:
+        return f"{point.seeds} fresh seeds" if point.seeds > 1 else "1 fresh seed"
+    changed = [
+        f"{inside(metric_title(each.metric))} {metric_value(each.metric, point.metrics[each.metric])}"
+        for each in front.objectives
+        if each.metric in point.metrics
+        and metric_value(each.metric, point.metrics[each.metric])
+        != metric_value(each.metric, point.objectives.get(each.metric))
+    ]
+    return "one run, which selected it" + (f" (it measured {', '.join(changed)})" if changed else "")
 
 
 def _kind(point: PointView) -> str:

@@ -17,10 +17,11 @@ from api.dashboard.front_chart import (
     front_axes,
     front_layout,
     front_traces,
+    runs_words,
 )
 from api.dashboard.parallel_chart import parallel_layout, parallel_traces, parallel_update
 from api.schemas import FrontView, PointView
-from api.words import configuration_words, metric_title, metric_value
+from api.words import configuration_words, inside, metric_title, metric_value
 from space.configuration import Configuration
 
 
@@ -104,20 +105,35 @@ def _sentence(statement: str) -> str:
 def _front_table(job_id: str, front: FrontView, depth: int | None) -> str:
     names = [each.metric for each in front.objectives]
     rest = [point for point in front.baselines if not point.on_front]
-    rows = [_row(job_id, point, names, depth, point.trial == front.knee) for point in (*front.points, *rest)]
-    head = ["Trial", "Configuration", *map(metric_title, names), "On the front"]
-    return table(head, rows, "Pareto front and baselines", right=frozenset(range(2, 2 + len(names))))
+    points = [*front.points, *rest]
+    tested = next((name for name in names if any(name in point.test for point in points)), None)
+    rows = [_row(job_id, point, front, depth, tested) for point in points]
+    test = [f"Test {inside(metric_title(tested))}"] if tested else []
+    head = ["Trial", "Configuration", *map(metric_title, names), *test, "Rests on", "On the front"]
+    return table(head, rows, "Pareto front and baselines", right=frozenset(range(2, 2 + len(names) + len(test))))
 
 
-def _row(job_id: str, point: PointView, names: list[str], depth: int | None, knee: bool) -> list[str]:
+def _row(job_id: str, point: PointView, front: FrontView, depth: int | None, tested: str | None) -> list[str]:
     words = configuration_words(Configuration.model_validate(point.configuration), depth)
     name = f" <span class=muted>({escape(baseline_title(point.name))})</span>" if point.name else ""
-    belongs = "knee" if knee else "yes" if point.on_front else "no"
+    belongs = "knee" if point.trial == front.knee else "yes" if point.on_front else "no"
     if point.probability is not None:
         belongs += f", p\u00a0=\u00a0{point.probability:.2f}"
     return [
         f'<a href="/jobs/{job_id}/trials/{point.trial}">{point.trial}</a>',
         escape(words) + name,
-        *(escape(metric_value(metric, point.objectives.get(metric))) for metric in names),
+        *(_value(point, each.metric) for each in front.objectives),
+        *([escape(metric_value(tested, point.test.get(tested)))] if tested else []),
+        escape(runs_words(point, front)),
         escape(belongs),
     ]
+
+
+def _value(point: PointView, metric: str) -> str:
+    """The value, and its interval below it."""
+    value = escape(metric_value(metric, point.objectives.get(metric)))
+    bounds = point.intervals.get(metric)
+    if bounds is None or bounds[0] == bounds[1]:
+        return value
+    ends = " to ".join(metric_value(metric, end) for end in bounds)
+    return f'{value}<br><span class="muted small">{escape(ends)}</span>'

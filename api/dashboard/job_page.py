@@ -6,7 +6,9 @@ from nicegui import ui
 from starlette.concurrency import run_in_threadpool
 
 from api import views
+from api.audit import audit_view
 from api.dashboard.actions import ENDED, JobActions
+from api.dashboard.audit_panel import AuditPanel
 from api.dashboard.elements import block, card, chip, figures, heading, markup, say, text
 from api.dashboard.frame import frame
 from api.dashboard.front_panel import FrontPanel
@@ -19,6 +21,7 @@ from api.dashboard.trials_table import TrialsTable
 from api.schemas import FrontView
 from api.services import Services
 from api.words import count, duration, metric_title, metric_value
+from search.gain import AHEAD
 from search.metrics import METRICS
 from storage.errors import NotFound
 from storage.records import JobRecord, TrialRecord
@@ -88,7 +91,9 @@ class JobPage:
                 self._hypervolume = HypervolumePanel(front)
         with block("split"):
             self._picks = PicksPanel(services, job.id, front, depth)
-            self._importance = ImportancePanel()
+            with block("stack").style("gap: 18px"):
+                self._importance = ImportancePanel()
+                self._audit = AuditPanel()
         with card("Trials"):
             self._trials = TrialsTable(job.id, [each.metric for each in front.objectives], depth)
         self._show(job, front)
@@ -143,6 +148,7 @@ class JobPage:
         say(self._reason, said or "")
         self._reason.set_visibility(said is not None)
         self._figures.content = figures(_figures(job, front))
+        self._audit.update(audit_view(job))
         measured = bool(front.points or front.dominated or front.baselines)
         if measured and self._front is None:
             # A chart must not be made before it can be seen: its size would be unknown.
@@ -152,6 +158,11 @@ class JobPage:
         title, words = EMPTY[job.state]
         say(self._empty_title, title)
         say(self._empty_words, words)
+
+
+def _ahead(gain: dict[str, float] | None) -> str:
+    """What further trials are expected to add, and at most."""
+    return f"+{gain['expected']:.1%} in {AHEAD} more, at most {gain['most']:.1%}" if gain else ""
 
 
 def _figures(job: JobRecord, front: FrontView) -> list[tuple[str, str, str]]:
@@ -170,5 +181,5 @@ def _figures(job: JobRecord, front: FrontView) -> list[tuple[str, str, str]]:
         ("Trials sampled", str(progress.get("sampled", 0)), f"of {count(budget['trials'])}"),
         ("Evaluations", str(evaluations.get("completed", 0)), remark),
         ("Time", duration(progress.get("elapsed_seconds", 0.0)), minutes),
-        ("Hypervolume", f"{front.hypervolume:.4f}" if front.history else "–", ""),
+        ("Hypervolume", f"{front.hypervolume:.4f}" if front.history else "–", _ahead(progress.get("gain"))),
     ]

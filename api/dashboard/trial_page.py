@@ -15,7 +15,7 @@ from api.dashboard.actions import ENDED, export_buttons
 from api.dashboard.curve_chart import curve_layout, loss_traces, quality_shown, quality_traces
 from api.dashboard.elements import block, card, chip, figures, heading, markup, table, text
 from api.dashboard.frame import frame
-from api.dashboard.front_chart import baseline_title
+from api.dashboard.front_chart import baseline_title, runs_words
 from api.dashboard.not_found import not_found
 from api.dashboard.palette import CONFIG
 from api.dashboard.placement_map import placement_map
@@ -159,8 +159,9 @@ class TrialPage:
                 for name in self._objectives()
                 if name in point.test
             ]
-            chance = "" if point.probability is None else f"probability {point.probability:.0%}"
-            shown.append(("On the front", "yes" if point.on_front else "no", chance))
+            chance = "" if point.probability is None else f"probability {point.probability:.0%}; "
+            rests = runs_words(point, views.front_view(self._job))
+            shown.append(("On the front", "yes" if point.on_front else "no", chance + rests))
         rate = self._plan.learning_rate
         shown.append(("Learning rate", "–" if rate is None else number(rate), "" if rate is not None else "head only"))
         return shown + [

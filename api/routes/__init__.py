@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from api.routes import analysis, events, front, health, jobs, methods, metrics, recipe, spaces, trials
+from api.routes import analysis, audit, events, front, health, jobs, methods, metrics, recipe, spaces, trials
 
 ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
@@ -12,6 +12,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     front.router,
     recipe.router,
     analysis.router,
+    audit.router,
     events.router,
     spaces.router,
     methods.router,

@@ -37,12 +37,19 @@ JOB: dict[str, Any] = {
     "created_at": "2026-05-04T09:30:00Z",
     "started_at": "2026-05-04T09:30:01Z",
     "ended_at": None,
-    "progress": {"phase": "searching", "sampled": 14, "trials": 60, "hypervolume": 0.412},
+    "progress": {
+        "phase": "searching",
+        "sampled": 31,
+        "trials": 60,
+        "hypervolume": 0.412,
+        "gain": {"expected": 0.008, "most": 0.021, "modelled": 0.004},
+    },
     "best": {"accuracy": 0.941, "trainable_parameters": 0.0},
     "cost": {
-        "evaluations": {"completed": 31, "running": 2, "failed": 0},
-        "elapsed_seconds": 214.8,
-        "busy_seconds": 391.2,
+        "evaluations": {"completed": 58, "running": 2, "failed": 0},
+        "steps": 2870,
+        "elapsed_seconds": 414.8,
+        "busy_seconds": 791.2,
     },
     "spec": SPEC,
 }
@@ -63,7 +70,7 @@ TRIAL: dict[str, Any] = {
     "configuration": CONFIGURATION,
     "trainable_parameters": 24576,
     "strategy": "bayes: qLogNEHVI",
-    "reason": "log acquisition -4.21 from 12 measured and 1 running trials",
+    "reason": "expected to add 0.0042 of hypervolume, judged from 12 measured and 1 running trials",
     "ladder": "runs on: nothing new is sampled, and at step 66 no other is better by more than the noise",
     "summary": {"accuracy": 0.938, "loss": 0.21, "trainable_parameters": 24576.0, "fidelity": 1.0},
     "failure": None,
@@ -162,6 +169,37 @@ IMPORTANCE: dict[str, Any] = {
         }
     ],
     "statement": "What sets the best 6 of 52 trials apart from the rest by more than chance: learning rate (41%).",
+}
+
+AUDIT: dict[str, Any] = {
+    "share": 0.1,
+    "metric": "accuracy",
+    "audited": [18, 27, 36, 44, 59, 63, 75, 88, 94],
+    "counted": 9,
+    "wanted": 0.5,
+    "rungs": [
+        {
+            "fidelity": 0.33,
+            "step": 66,
+            "pairs": 9,
+            "agreements": [
+                {
+                    "metric": "accuracy",
+                    "spearman": {"value": 0.83, "low": 0.29, "high": 0.97},
+                    "kendall": {"value": 0.67, "low": 0.2, "high": 0.89},
+                },
+                {
+                    "metric": "loss",
+                    "spearman": {"value": 0.92, "low": 0.59, "high": 0.99},
+                    "kendall": {"value": 0.78, "low": 0.41, "high": 0.93},
+                },
+            ],
+        }
+    ],
+    "lowest": 0.33,
+    "rises": [],
+    "statement": "After 33% of the steps, configurations stand in the order of their full accuracy with a Spearman "
+    "correlation of 0.83 (95% from 0.29 to 0.97; 9 audited).",
 }
 
 PREDICTION_REQUEST: dict[str, Any] = {"configuration": CONFIGURATION}

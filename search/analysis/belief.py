@@ -24,6 +24,7 @@ from search.objectives import Objectives
 from search.pareto import hypervolume
 from search.samplers.bayes.draws import holds, objective_values
 from search.samplers.bayes.encoding import Encoding
+from search.samplers.bayes.kinds import DEFAULT, quick
 from search.samplers.bayes.surrogate import HYPERPARAMETERS, WORST_MODELLED, Surrogate
 from search.samplers.past import measured
 from search.samplers.sampler import History, Observation, PastTrial
@@ -66,14 +67,20 @@ class Belief:
 
 
 def believe(
-    space: SearchSpace, objectives: Objectives, history: History, others: Floats, points: Sequence[Point]
+    space: SearchSpace,
+    objectives: Objectives,
+    history: History,
+    others: Floats,
+    points: Sequence[Point],
+    kind: str = DEFAULT,
 ) -> list[Belief]:
     """The belief about each of `points`, valid ones of the space, of a history in which at least two trials were
     measured.
 
     Chances are Monte Carlo over the model's joint posterior at full fidelity of a point and of every trial trained in
     full, so what is uncertain about those counts too; a trial of the same plan is left out. `others`: feasible points
-    of the front that no sampler proposed (baselines), as they are reported, minimised; shape n x objectives.
+    of the front that no sampler proposed (baselines), as they are reported, minimised; shape n x objectives. `kind`:
+    the job's surrogate; one that takes minutes to fit is answered by its quick relation (`kinds.quick`).
     """
     encoding = Encoding(space, objectives)
     trials = measured(history, objectives)
@@ -81,7 +88,7 @@ def believe(
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore", NumericalWarning)
         torch.manual_seed(SEED)
-        surrogate = Surrogate(encoding, objectives, history, trials)
+        surrogate = Surrogate(encoding, objectives, history, trials, quick(kind))
         stretch = _stretch(surrogate, encoding, objectives, history, trials)
         return [_belief(surrogate, stretch, encoding, space, objectives, full, others, point) for point in points]
 
@@ -101,7 +108,7 @@ def _stretch(
         rest = [trial for trial in history.trials if trial.number not in numbers]
         # Fitting goes on from the whole history's hyperparameters, as a suggestion does from an earlier trial's.
         rest[-1] = replace(rest[-1], attributes={**rest[-1].attributes, HYPERPARAMETERS: surrogate.hyperparameters})
-        without = Surrogate(encoding, objectives, History(tuple(rest)), kept)
+        without = Surrogate(encoding, objectives, History(tuple(rest)), kept, surrogate.kind)
         with torch.no_grad():
             posterior = without.model.posterior(encoding.rows([trial.point for trial in asked]), observation_noise=True)
             means, deviations = posterior.mean.numpy(), posterior.variance.sqrt().numpy()

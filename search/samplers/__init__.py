@@ -10,6 +10,7 @@ import importlib
 import inspect
 from typing import TYPE_CHECKING, Any
 
+from search.samplers.bayes.kinds import DEFAULT, check_kind
 from search.samplers.sampler import Sampler
 from space.errors import FieldError
 
@@ -36,16 +37,28 @@ _STUDY_CLASSES = {
 _OPTUNAS_OWN = {"tpe": "TPESampler", "nsga2": "NSGAIISampler"}
 
 
-def create(name: str, space: SearchSpace, objectives: Objectives, seed: int, trials: int | None = None) -> Sampler:
+def create(
+    name: str,
+    space: SearchSpace,
+    objectives: Objectives,
+    seed: int,
+    trials: int | None = None,
+    surrogate: str = DEFAULT,
+) -> Sampler:
     """The sampler called `name`, for one job that may sample `trials` configurations (None: unknown).
 
+    `surrogate`: the model of `bayes`; others have none.
+
     Raises:
-        FieldError: there is none of that name.
+        FieldError: there is none of that name, or its surrogate needs packages that are not installed.
     """
     if name not in _CLASSES:
         raise FieldError("sampler.name", f"unknown sampler {name!r}; known: {', '.join(NAMES)}")
     module, attribute = _CLASSES[name]
-    sampler: Sampler = getattr(importlib.import_module(module), attribute)(space, objectives, seed, trials)
+    options = {"surrogate": surrogate} if name == "bayes" else {}
+    if options:
+        check_kind(surrogate, "sampler.surrogate")
+    sampler: Sampler = getattr(importlib.import_module(module), attribute)(space, objectives, seed, trials, **options)
     return sampler
 
 
@@ -54,8 +67,8 @@ def create_sampler(name: str = "bayes", seed: int = 0, **options: Any) -> BaseSa
 
     Its proposals are a function of `seed`, the trial's number and the study's stored trials, so a study goes on alike
     in another process. `options`: `constraints_func` as Optuna's own samplers take it (constraints that trials report
-    by themselves count without it); for `bayes` also `n_startup_trials`, the size of the design that comes first, and
-    `reference_point`, in the objectives' units.
+    by themselves count without it); for `bayes` also `n_startup_trials`, the size of the design that comes first,
+    `reference_point`, in the objectives' units, and `surrogate`, one of gp, map-saas and saas.
 
     Raises:
         FieldError: there is no such sampler or option, or a value cannot be used.

@@ -53,18 +53,17 @@ def full_values(trials: list[PastTrial], objectives: Objectives) -> tuple[Floats
     """Objectives and constraint violations of each trial at full fidelity, estimated where it was not trained in full.
 
     A short run's value is moved by the mean change from its fidelity to the next that trials measured at both show,
-    rung by rung; so a promising short run is not taken for a bad full one. Shapes [n, objectives] and [n,
-    constraints].
+    rung by rung; so a promising short run is not taken for a bad full one. Several seeds at one fidelity count by their
+    mean. Shapes [n, objectives] and [n, constraints].
     """
     rows: list[dict[float, Floats]] = []
     for trial in trials:
-        row: dict[float, Floats] = {}
+        seeds: dict[float, list[Floats]] = {}
         for seen in trial.observations:
-            if objectives.measured(seen.values) and seen.fidelity not in row:
-                row[seen.fidelity] = np.concatenate(
-                    [objectives.minimised(seen.values), objectives.violations(seen.values)]
-                )
-        rows.append(row)
+            if objectives.measured(seen.values):
+                found = np.concatenate([objectives.minimised(seen.values), objectives.violations(seen.values)])
+                seeds.setdefault(seen.fidelity, []).append(found)
+        rows.append({fidelity: np.mean(found, axis=0) for fidelity, found in seeds.items()})
     rungs = sorted({fidelity for row in rows for fidelity in row})
     to_next = [_change(rows, low, high) for low, high in pairwise(rungs)]
     values = []

@@ -13,6 +13,10 @@ from typing import Any, Literal, Protocol
 from space.configuration import Configuration
 from space.encode import Point
 
+EXPECTED_GAIN = "expected_gain"
+"""Attribute of a proposal: the hypervolume that the sampler's model expects it to add at full fidelity, in the scaled
+objectives; left out by samplers without such a model."""
+
 
 @dataclass(frozen=True)
 class Observation:

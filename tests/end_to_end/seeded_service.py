@@ -24,7 +24,9 @@ from evaluator.evaluate import Measurement, Progress
 from evaluator.inspection import Inspection
 from evaluator.pool.log import log_of
 from search.baselines import baselines
-from search.front import build_front, report
+from search.finalists import finalists
+from search.front import build_front
+from search.front_report import report
 from search.job import JobSpec
 from search.ledger import Ledger, Trial
 from search.samplers.sampler import Proposal
@@ -228,7 +230,7 @@ class Search:
 
     def finalists(self) -> None:
         front = build_front(list(self.ledger.trials.values()), self.prepared.objectives, STEPS)
-        for trial in front.finalists(5):
+        for trial in finalists(front, 5, 0):
             for seed in (101, 102):
                 self.train(trial, "finalist", STEPS, seed)
 

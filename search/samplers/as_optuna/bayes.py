@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.objectives import Objectives
 from search.samplers.as_optuna.independent import ConstraintsFunction, SobolStudySampler
-from search.samplers.as_optuna.inferred_space import InferredSpace
+from search.samplers.as_optuna.inferred_space import InferredSpace, parameters_of
 from search.samplers.as_optuna.study_history import (
     ENQUEUED,
     KEPT_HYPERPARAMETERS,
@@ -26,6 +26,7 @@ from search.samplers.as_optuna.study_objectives import study_objectives
 from search.samplers.bayes.choice import choose, reproducible
 from search.samplers.bayes.design import design_words, initial_trials
 from search.samplers.bayes.encoding import Encoding
+from search.samplers.bayes.kinds import DEFAULT, check_kind
 from search.samplers.bayes.surrogate import Surrogate
 from search.samplers.past import measured, rng_for
 from search.samplers.sampler import History, PastTrial
@@ -50,16 +51,18 @@ class BayesStudySampler(SobolStudySampler):
         constraints_func: ConstraintsFunction | None = None,
         n_startup_trials: int | None = None,
         reference_point: Sequence[float] | None = None,
+        surrogate: str = DEFAULT,
     ) -> None:
         super().__init__(seed, constraints_func)
         if n_startup_trials is not None and n_startup_trials < 1:
             raise FieldError("n_startup_trials", "the design needs at least 1 trial; leave it out for a size that fits")
+        check_kind(surrogate, "surrogate")
         self._startup = n_startup_trials
+        self._surrogate = surrogate
         self._reference = None if reference_point is None else tuple(map(float, reference_point))
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        space = InferredSpace(_others(study, trial))
-        return {name: parameter.distribution for name, parameter in space.parameters.items()}
+        return {name: parameter.distribution for name, parameter in parameters_of(_others(study, trial)).items()}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -93,7 +96,7 @@ class BayesStudySampler(SobolStudySampler):
     ) -> Point:
         encoding = Encoding(space, objectives)
         rng = rng_for(self._seed, trial.number)
-        surrogate = Surrogate(encoding, objectives, history, results)
+        surrogate = Surrogate(encoding, objectives, history, results, self._surrogate)
         seen = {space.key(each.point) for each in history.trials}
         found = choose(space, encoding, objectives, history, results, surrogate, rng, seen)
         repeated = ""

@@ -29,12 +29,14 @@ class InferredSpace:
 
     def __init__(self, trials: Sequence[FrozenTrial]) -> None:
         self._order = suggested_order(trials)
-        self.parameters = {name: found for name in self._order if (found := _parameter(name, trials)) is not None}
+        self.parameters = parameters_of(trials)
         self._fixed: Point = {}
         self.presence = self._learned([(trial, self.point(trial)) for trial in trials])
         columns = self._columns()
         self._features = [column for _, column in columns]
         self.feature_names = tuple(name for name, _ in columns)
+        always = {name for name, each in self.parameters.items() if self.presence[name].always and not each.choices}
+        self.shared_features = tuple(place for place, name in enumerate(self.feature_names) if name in always)
 
     def fix(self, values: Point) -> None:
         """Give every new point these values, wherever it has their parameters (what a user enqueued)."""
@@ -161,6 +163,11 @@ class InferredSpace:
             else:
                 columns.append((name, _place(parameter)))
         return columns
+
+
+def parameters_of(trials: Sequence[FrozenTrial]) -> dict[str, Parameter]:
+    """The parameters that had more than one value to choose from, by name, in the order in which they are suggested."""
+    return {name: found for name in suggested_order(trials) if (found := _parameter(name, trials)) is not None}
 
 
 def suggested_order(trials: Sequence[FrozenTrial]) -> list[str]:

@@ -36,6 +36,9 @@ logei._load_attempted = True
 """Keeps BoTorch 0.18 from compiling its C++ kernel at the first call: that takes about 30 s and a compiler, rounds
 differently from one machine to the next, and saves a tenth of a second a suggestion here."""
 
+HYPERVOLUME = "qLogNEHVI"
+"""The name of the acquisition function whose value is the logarithm of an expected gain of hypervolume."""
+
 Violation = Callable[[Tensor], Tensor]
 Values = Callable[[Tensor, Tensor | None], Tensor]
 
@@ -87,7 +90,7 @@ def acquisition(
             constraints=constraints,
             X_pending=pending,
         )
-        return Acquisition("qLogNEHVI", hypervolume, feasible=True)
+        return Acquisition(HYPERVOLUME, hypervolume, feasible=True)
     weights = torch.from_numpy(rng.dirichlet(np.ones(count)))
     scalarised = get_chebyshev_scalarization(weights, values(surrogate.mean(measured), measured))
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from search.objectives import Objectives
 from search.samplers.bayes.choice import choose, reproducible
 from search.samplers.bayes.design import design_words, initial_trials
 from search.samplers.bayes.encoding import Encoding
 from search.samplers.bayes.forecasting import forecasts
+from search.samplers.bayes.kinds import DEFAULT
 from search.samplers.bayes.surrogate import HYPERPARAMETERS, Surrogate
 from search.samplers.forecast import Answer, Standing
 from search.samplers.past import measured, next_number, rng_for, tried, with_proposals
 from search.samplers.random import RandomSampler
-from search.samplers.sampler import History, PastTrial, Proposal
+from search.samplers.sampler import EXPECTED_GAIN, History, PastTrial, Proposal
 from search.samplers.sobol import SobolSampler
 from space.space import SearchSpace
 
@@ -27,10 +29,18 @@ class BayesSampler:
     Keeps no state: hyperparameters to start the next fit from travel in the proposals' attributes.
     """
 
-    def __init__(self, space: SearchSpace, objectives: Objectives, seed: int, trials: int | None = None) -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        objectives: Objectives,
+        seed: int,
+        trials: int | None = None,
+        surrogate: str = DEFAULT,
+    ) -> None:
         self._space = space
         self._objectives = objectives
         self._seed = seed
+        self._surrogate = surrogate
         self._encoding = Encoding(space, objectives)
         self._sobol = SobolSampler(space, objectives, seed)
         self._random = RandomSampler(space, objectives, seed)
@@ -50,7 +60,7 @@ class BayesSampler:
         new = range(next_number(history), next_number(extended))
         waiting = Standing(standing.waiting | frozenset(new), standing.finishing)
         with reproducible(self._seed, next_number(extended)):
-            surrogate = surrogate or Surrogate(self._encoding, self._objectives, extended, trials)
+            surrogate = surrogate or self._model(extended, trials)
             rng = rng_for(self._seed, next_number(extended))
             found = forecasts(surrogate, self._encoding, self._objectives, extended, waiting, rng)
         return Answer(proposals, found, full)
@@ -68,12 +78,15 @@ class BayesSampler:
                 proposal = self._design(extended, design)
             else:
                 with reproducible(self._seed, next_number(extended)):
-                    surrogate = surrogate or Surrogate(self._encoding, self._objectives, extended, trials)
+                    surrogate = surrogate or self._model(extended, trials)
                     proposal = self._model_based(extended, trials, surrogate)
             if proposal is None:
                 break
             proposals.append(proposal)
         return proposals, surrogate
+
+    def _model(self, history: History, trials: list[PastTrial]) -> Surrogate:
+        return Surrogate(self._encoding, self._objectives, history, trials, self._surrogate)
 
     def _design(self, history: History, what: str) -> Proposal | None:
         found = self._sobol.ask(history, 1)
@@ -93,6 +106,8 @@ class BayesSampler:
         if found is None:
             why = "every candidate around the front and of the random draws was tried before"
             return self._random.propose(history, seen, number, "random: space nearly exhausted", why)
-        attributes = {HYPERPARAMETERS: surrogate.hyperparameters}
+        attributes: dict[str, Any] = {HYPERPARAMETERS: surrogate.hyperparameters}
+        if found.gain is not None:
+            attributes[EXPECTED_GAIN] = found.gain
         configuration = self._space.decode(found.point)
         return Proposal(found.point, configuration, f"bayes: {found.acquisition}", found.reason, attributes)

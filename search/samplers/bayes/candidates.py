@@ -10,10 +10,16 @@ from numpy.typing import NDArray
 from search.samplers.bayes.domain import Domain
 from space.encode import Point
 
-SAMPLES = 160
-STARTS = 8
+SAMPLES = 256
+STARTS = 24
+AROUND = 8
+"""Random draws, points of the front to begin from, and neighbours of each: the acquisition function of three
+objectives has many hills, and a climb from few places misses the highest
+(docs/decisions/0012-the-surrogate-by-measurement.md)."""
+LEADERS = 8
 NEIGHBOURS = 12
-ROUNDS = 5
+ROUNDS = 10
+"""The climb: the best so far, neighbours of each, and rounds at most."""
 
 Score = Callable[[Sequence[Point]], NDArray[np.float64]]
 
@@ -45,11 +51,11 @@ def best_candidate(
 
     add(
         [domain.sample(rng) for _ in range(SAMPLES)]
-        + [near for start in starts[:STARTS] for near in domain.neighbours(start, rng, NEIGHBOURS)]
+        + [near for start in starts[:STARTS] for near in domain.neighbours(start, rng, AROUND)]
     )
     best = max((value for _, value in pool.values()), default=-np.inf)
     for _ in range(ROUNDS):
-        leaders = sorted(pool.values(), key=lambda entry: -entry[1])[:STARTS]
+        leaders = sorted(pool.values(), key=lambda entry: -entry[1])[:LEADERS]
         if not leaders:
             break
         add([near for point, _ in leaders for near in domain.neighbours(point, rng, NEIGHBOURS)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from search.objectives import Objectives
 from search.pareto import ranks
-from search.samplers.bayes.acquisition import Acquisition, acquisition
+from search.samplers.bayes.acquisition import HYPERVOLUME, Acquisition, acquisition
 from search.samplers.bayes.candidates import Score, best_candidate
 from search.samplers.bayes.domain import Domain
 from search.samplers.bayes.encoding import Encoding
@@ -33,6 +34,8 @@ class Choice:
     point: Point
     acquisition: str
     reason: str
+    gain: float | None = None
+    """Hypervolume that it is expected to add; None where the acquisition function says another thing."""
 
 
 def choose(
@@ -60,10 +63,12 @@ def choose(
     if best is None:
         return None
     point, value = best
-    reason = f"log acquisition {value:.3g} from {len(trials)} measured and {len(waiting)} running trials"
+    gain = math.exp(value) if chosen.name == HYPERVOLUME else None
+    said = f"log acquisition {value:.3g}" if gain is None else f"expected to add {gain:.2g} of hypervolume, judged"
+    reason = f"{said} from {len(trials)} measured and {len(waiting)} running trials"
     if not chosen.feasible:
         reason += "; no trial is expected to hold every constraint yet"
-    return Choice(point, chosen.name, reason)
+    return Choice(point, chosen.name, reason, gain)
 
 
 def best_first(trials: list[PastTrial], objectives: Objectives) -> list[Point]:

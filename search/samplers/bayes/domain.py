@@ -17,6 +17,11 @@ class Domain(Protocol):
     @property
     def feature_names(self) -> tuple[str, ...]: ...
 
+    @property
+    def shared_features(self) -> tuple[int, ...]:
+        """Places of the features that are numbers and mean the same for every point, whatever it chooses."""
+        ...
+
     def features(self, points: Sequence[Point]) -> NDArray[np.float64]:
         """Shape [points, len(feature_names)], about [0, 1]; what is inactive is constant."""
         ...

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,6 +22,16 @@ LOWEST_FIDELITY = 0.01
 """Fidelities enter as log(f) scaled so that this one is 0 and the full run is 1."""
 
 
+@dataclass(frozen=True)
+class Columns:
+    """What the columns of a row are."""
+
+    inputs: int
+    """The first so many are the model's inputs; what comes after rides along."""
+    shared: tuple[int, ...]
+    """Those among them that say the same of every point: the domain's shared features, and the fidelity."""
+
+
 class Encoding:
     """Rows of model inputs for a domain's points. Shapes: n x `width`, the first `inputs` columns for the GPs."""
 
@@ -30,6 +41,7 @@ class Encoding:
         self.known = [index for index, objective in enumerate(objectives.objectives) if objective.known]
         self.inputs = len(domain.feature_names) + 1
         self.width = self.inputs + len(self.known)
+        self.columns = Columns(self.inputs, (*domain.shared_features, self.inputs - 1))
 
     def rows(self, points: Sequence[Point], fidelities: Sequence[float] | None = None) -> Tensor:
         """Inputs of `points` at `fidelities` (default: full). Shape n x width, float64."""

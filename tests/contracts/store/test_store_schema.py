@@ -77,6 +77,24 @@ def test_migrations_go_down_and_up_again(url) -> None:
     engine.dispose()
 
 
+def test_a_database_from_before_audits_keeps_its_events_and_their_ids(store, url) -> None:
+    job, _ = store.create_job({"name": "topics"})
+    before = store.events(job.id)
+    assert before
+    engine = make_engine(parse_url(url))
+    config = Config()
+    config.set_main_option("script_location", "storage:migrations")
+    with engine.execution_options(writes=True).begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+    engine.dispose()
+    again = open_store(url)
+    assert again.events(job.id) == before
+    told = again.add_event(job.id, "audit", {"words": "the lowest rung rises"})
+    assert told.id > before[-1].id
+    again.close()
+
+
 def test_opening_again_keeps_what_is_there(store, url) -> None:
     job, _ = store.create_job({"name": "topics"})
     again = open_store(url)

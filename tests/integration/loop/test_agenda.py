@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,8 @@ from evaluator.examine import TaskExaminer
 from search.agenda import Agenda, Next
 from search.baselines import baselines
 from search.front import build_front, growth
-from search.job import JobSpec
+from search.growth import after_trials
+from search.job import BudgetSpec, FinalistsSpec, JobSpec
 from search.ladder import Ladder
 from search.ledger import Ledger
 from search.samplers import create
@@ -164,6 +166,59 @@ def test_the_minutes_kept_for_the_finalists_are_not_spent_on_the_search(agenda: 
     assert agenda.stopped == Stop("minutes", "8.0 of 10 minutes are used, 2.0 of them kept for the finalists")
     clock.seconds = 60 * 10.0
     assert agenda.time.is_up
+
+
+def with_budget(agenda: Agenda, **budget: Any) -> None:
+    spec = agenda.spec.model_copy(update={"budget": BudgetSpec(steps=STEPS, **budget)})
+    agenda.spec = agenda.time.spec = spec
+
+
+@pytest.mark.parametrize("finalists", [0, 2])
+def test_the_steps_of_all_evaluations_stay_within_the_budget(agenda: Agenda, clock: Clock, finalists: int) -> None:
+    with_budget(agenda, trials=100, total_steps=16 * STEPS)
+    agenda.spec = agenda.time.spec = agenda.spec.model_copy(update={"finalists": FinalistsSpec(count=finalists)})
+    ran = run_to_the_end(agenda, clock, seconds=0.0)
+    trained = 0
+    for chosen in ran:
+        climbs = chosen.trial.record.kind == "search" and chosen.purpose == "rung"
+        below = [each.stop_step for each in ran if each.trial is chosen.trial and each.stop_step < chosen.stop_step]
+        trained += chosen.stop_step - max(below, default=0) * climbs
+    assert agenda.time.steps == trained
+    assert 15 * STEPS < trained <= 16 * STEPS
+    assert sum(chosen.purpose == "finalist" for chosen in ran) == 2 * finalists
+    assert agenda.stopped is not None
+    assert agenda.stopped.rule == "steps"
+
+
+def test_what_ended_the_sampling_is_stored_and_stays(agenda: Agenda) -> None:
+    """What ends afterwards moves the hypervolume, and another owner decides alike all the same."""
+    with_budget(agenda, trials=100, flat_trials=5)
+    ask(agenda, 7)
+    trials = sorted(agenda.ledger.of_kind("search"), key=lambda trial: trial.plan.trainable_parameters)
+    for trial in trials[:6]:
+        measure(agenda, Next(trial, "rung", STEPS, 0), loss=0.5)
+    assert not agenda.can_sample()
+    assert agenda.stopped is not None
+    assert agenda.stopped.rule == "flat"
+    measure(agenda, Next(trials[6], "rung", STEPS, 0), loss=0.01)
+    successor = Agenda(
+        agenda.spec, agenda.objectives, agenda.ladder, agenda.baselines, agenda.ledger, agenda.sampling, agenda.time
+    )
+    assert not successor.can_sample()
+    assert successor.stopped == agenda.stopped
+
+
+def test_a_trial_that_never_climbs_adds_nothing_and_counts_all_the_same(agenda: Agenda) -> None:
+    ask(agenda, 4)
+    first, second, third, fourth = agenda.ledger.of_kind("search")
+    measure(agenda, Next(first, "rung", 2, 0), loss=0.9)
+    measure(agenda, Next(second, "rung", 2, 0), loss=0.8)
+    measure(agenda, Next(first, "rung", STEPS, 0), loss=0.5)
+    record = agenda.ledger.start(third, "rung", 1.0, STEPS, 0)
+    agenda.ledger.fail(record, "nan", "the loss is not a number", retry=False)
+    measure(agenda, Next(fourth, "rung", STEPS, 0), loss=0.2)
+    volumes = growth([first, second, third, fourth], agenda.objectives, STEPS)
+    assert after_trials([fourth, third, second, first], agenda.objectives, STEPS) == [0.0, *volumes[:1] * 2, volumes[1]]
 
 
 def test_a_proposal_is_thought_about_while_the_ledger_changes(agenda: Agenda) -> None:

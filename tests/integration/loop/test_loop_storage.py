@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from loop_setting import Setting, wait_until
 
+from evaluator.evaluate import Progress
+from evaluator.pool.local import LocalPool
+from evaluator.pool.pool import PoolEvent, Progressed
+from search.ledger import Ledger
 from storage.errors import StoreUnavailable
+from storage.records import EvaluationRecord
 from storage.store import Store
 
 
@@ -106,3 +111,29 @@ def test_a_store_that_cannot_be_written_for_a_while_is_waited_for(
     done = setting.completed(job)
     assert len(done) == len(set(done))
     assert {trial.state for trial in setting.store.all_trials(job.id)} <= {"completed", "pruned"}
+
+
+def test_progress_that_cannot_be_written_costs_no_result(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pool tells of an end once: a result that comes with a progress that is refused is recorded all the same."""
+    job = setting.submit(baselines=False)
+    poll, write, held, refused = LocalPool.poll, Ledger.progress, [], []
+
+    def with_the_end(pool: LocalPool, timeout: float) -> list[PoolEvent]:
+        held.extend(poll(pool, timeout))
+        if all(isinstance(event, Progressed) for event in held):
+            return []
+        told = [*held]
+        held.clear()
+        return told
+
+    def refused_once(ledger: Ledger, record: EvaluationRecord, points: Sequence[Progress]) -> None:
+        if not refused:
+            refused.append(record.id)
+            raise StoreUnavailable("away for a moment")
+        write(ledger, record, points)
+
+    monkeypatch.setattr(LocalPool, "poll", with_the_end)
+    monkeypatch.setattr(Ledger, "progress", refused_once)
+    assert setting.run(job, workers=1).state == "queued", "the next owner's"
+    (record,) = [each for each in setting.store.evaluations(job.id) if each.id in refused]
+    assert (record.state, record.attempt) == ("completed", 1)

@@ -22,8 +22,8 @@ from api.settings import Settings
 from evaluator.evaluate import Measurement
 from evaluator.inspection import Inspection
 from evaluator.task import ModelSpec, TaskSpec
-from search.front import build_front, report
-from search.job import JobSpec
+from search.front import build_front
+from search.front_report import report
 from search.ledger import Ledger
 from search.samplers.sampler import Proposal
 from search.submission import restore
@@ -172,7 +172,7 @@ def searched(services: Services, submitted: str) -> Callable[[], JobRecord]:
         job = store.claim_job(OWNER, LEASE)
         assert job is not None
         ledger = Ledger(store, job, OWNER, LEASE)
-        objectives = restore(JobSpec.model_validate(job.spec), job.context).objectives
+        objectives = restore(job.spec, job.context).objectives
         rates = (1e-3, 2e-3, 3e-3)
         configurations = [
             Configuration(components=(Component(method="lora", size=(rank,)),), learning_rate=rate)

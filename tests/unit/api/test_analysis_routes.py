@@ -11,8 +11,8 @@ from fastapi.testclient import TestClient
 import api.prediction
 from api.services import Services
 from evaluator.evaluate import Measurement
-from search.front import build_front, report
-from search.job import JobSpec
+from search.front import build_front
+from search.front_report import report
 from search.ledger import Ledger
 from search.samplers.sampler import Proposal
 from search.submission import restore
@@ -40,7 +40,7 @@ def learned(client: TestClient, services: Services, spec: dict[str, Any]) -> Job
     job = store.claim_job("tests", 600.0)
     assert job is not None
     ledger = Ledger(store, job, "tests", 600.0)
-    prepared = restore(JobSpec.model_validate(job.spec), job.context)
+    prepared = restore(job.spec, job.context)
     space, rng = prepared.space, np.random.default_rng(0)
     points = [space.sample(rng) for _ in range(TRIALS)]
     ledger.add_proposals(

@@ -16,8 +16,8 @@ from optuna.trial import TrialState
 
 from api.services import Services
 from evaluator.evaluate import Measurement, Progress
-from search.front import build_front, report
-from search.job import JobSpec
+from search.front import build_front
+from search.front_report import report
 from search.ledger import Ledger
 from search.samplers import create
 from search.submission import restore
@@ -44,7 +44,7 @@ def running(services: Services, submitted: str) -> str:
     store = services.store
     job = store.claim_job(OWNER, LEASE)
     assert job is not None
-    prepared = restore(JobSpec.model_validate(job.spec), job.context)
+    prepared = restore(job.spec, job.context)
     ledger = Ledger(store, job, OWNER, LEASE)
     for number in range(8):
         proposals = create("sobol", prepared.space, prepared.objectives, 0).ask(ledger.history(), 1)

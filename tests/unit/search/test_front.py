@@ -2,60 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
-
 import numpy as np
 import pytest
+from made_trials import FULL, OBJECTIVES, trial
 from scipy import stats
 
-from search.front import Front, build_front, interval, probabilities, report, statement
-from search.ledger import Trial
-from search.objectives import Objective, Objectives
-from search.scales import Scale
-from space.plan import Plan, PlanEntry
-from storage.records import EvaluationRecord, TrialRecord
-from storage.states import Purpose, TrialKind
-
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-FULL = 100
-OBJECTIVES = Objectives(
-    objectives=(
-        Objective(metric="accuracy", goal="maximize", scale=Scale(best=1.0, worst=0.2), reference=0.2),
-        Objective(
-            metric="trainable_parameters",
-            goal="minimize",
-            scale=Scale(best=0.0, worst=1e6, log=True),
-            reference=1e6,
-        ),
-    ),
-    loss_scale=Scale(best=0.0, worst=1.6),
-)
-
-
-def trial(
-    number: int, parameters: int, runs: dict[tuple[Purpose, int, int], float], kind: TrialKind = "search"
-) -> Trial:
-    """`runs`: (purpose, stop step, seed) -> accuracy."""
-    entry = PlanEntry(layer=0, role="mlp", method="serial-adapter", size=1, parameters=parameters)
-    record = TrialRecord(
-        job_id="job", number=number, kind=kind, name="made by hand" if kind == "baseline" else None, key=str(number),
-        state="completed", configuration={}, plan=Plan(entries=(entry,)).model_dump(mode="json"), point={},
-        strategy="", reason="", attributes={}, summary={}, failure=None, created_at=NOW, started_at=NOW, ended_at=NOW,
-    )  # fmt: skip
-    made = Trial(record)
-    for (purpose, step, seed), accuracy in runs.items():
-        metrics = {"accuracy": accuracy, "trainable_parameters": float(parameters)}
-        measurement: dict[str, Any] = {"step": step, "metrics": metrics}
-        if purpose != "rung":
-            measurement["test_metrics"] = {"accuracy": accuracy - 0.01}
-        identifier = f"{number}-{purpose}-{step}-{seed}"
-        made.evaluations[identifier] = EvaluationRecord(
-            id=identifier, job_id="job", trial_number=number, purpose=purpose, fidelity=step / FULL, stop_step=step,
-            seed=seed, state="completed", attempt=1, owner=None, lease_until=None, measurement=measurement,
-            failure=None, artifacts=(), created_at=NOW, started_at=NOW, ended_at=NOW,
-        )  # fmt: skip
-    return made
+from search.finalists import finalists
+from search.front import Front, build_front
+from search.front_report import report
+from search.ledger import Trial, history_of
+from search.probability import probabilities
+from search.statement import statement
 
 
 def front(*trials: Trial) -> Front:
@@ -68,6 +25,15 @@ def test_a_point_is_the_mean_of_its_fresh_seeds_and_not_of_the_run_that_chose_it
     assert point.fresh
     assert point.values["accuracy"] == pytest.approx(0.65)
     assert point.test["accuracy"] == pytest.approx(0.64)
+
+
+def test_a_sampler_sees_every_run_of_a_sampled_trial() -> None:
+    """Fresh seeds tell the model the noise, whatever they were run for."""
+    runs = {("rung", 10, 0): 0.6, ("rung", FULL, 0): 0.9, ("finalist", FULL, 1): 0.8, ("finalist", FULL, 2): 0.7}
+    (seen,) = history_of([trial(0, 100, runs)]).trials
+    assert [(each.fidelity, each.seed) for each in seen.observations] == [
+        (10 / FULL, 0), (1.0, 0), (1.0, 1), (1.0, 2),
+    ]  # fmt: skip
 
 
 def test_a_trial_below_the_top_rung_is_no_point() -> None:
@@ -91,25 +57,25 @@ def test_the_interval_is_students_t_on_the_spread_pooled_over_points() -> None:
     )
     pooled = np.sqrt((np.var(first, ddof=1) + np.var(second, ddof=1)) / 2)
     half = stats.t.ppf(0.975, 2) * pooled / np.sqrt(2)
-    assert interval(made, made.points[0], "accuracy") == pytest.approx((0.72 - half, 0.72 + half))
-    assert interval(made, made.points[0], "trainable_parameters") is None
+    assert made.points[0].estimates["accuracy"].interval == pytest.approx((0.72 - half, 0.72 + half))
+    assert "trainable_parameters" not in made.points[0].estimates
 
 
 def test_without_a_repeated_seed_there_is_neither_interval_nor_probability() -> None:
     made = front(trial(0, 10, {("rung", FULL, 0): 0.5}))
-    assert interval(made, made.points[0], "accuracy") is None
+    assert made.points[0].estimates == {}
     assert probabilities(made, seed=0) == {}
 
 
-def test_probability_of_the_front_agrees_with_the_normal_distribution() -> None:
-    """Two points, one cheaper: the dearer is on the front exactly when its quality is higher."""
+def test_probability_of_the_front_agrees_with_students_t() -> None:
+    """The dearer of two points is on the front exactly when its quality is higher; the spread has two degrees."""
     cheap, dear = [0.60, 0.64], [0.63, 0.67]
     made = front(
         trial(0, 10, {("finalist", FULL, seed): value for seed, value in enumerate(cheap, 1)}),
         trial(1, 1000, {("finalist", FULL, seed): value for seed, value in enumerate(dear, 1)}),
     )
     spread = np.sqrt((np.var(cheap, ddof=1) + np.var(dear, ddof=1)) / 2)
-    expected = stats.norm.cdf(0.03 / (spread / np.sqrt(2) * np.sqrt(2)))
+    expected = stats.t.cdf(0.03 / (spread / np.sqrt(2) * np.sqrt(2)), 2)
     chances = probabilities(made, seed=0)
     assert chances[0] == 1.0
     assert chances[1] == pytest.approx(float(expected), abs=0.05)
@@ -155,8 +121,8 @@ def test_finalists_are_sampled_points_of_the_front_the_knee_first() -> None:
     )
     assert made.knee is not None
     assert made.points[made.knee].trial.number == 1
-    assert [each.number for each in made.finalists(5)] == [1, 2]
-    assert [each.number for each in made.finalists(1)] == [1]
+    assert [each.number for each in finalists(made, 5, seed=0)] == [1, 2]
+    assert [each.number for each in finalists(made, 1, seed=0)] == [1]
 
 
 def test_an_empty_front_reports_itself() -> None:

@@ -44,6 +44,12 @@ def test_short_runs_are_moved_by_what_longer_training_brought_others(objectives:
     assert violations.shape == (4, 0)
 
 
+def test_seeds_at_one_fidelity_count_by_their_mean(objectives: Objectives) -> None:
+    """A front's best point was lucky; its fresh seeds say by how much."""
+    values, _ = full_values([trial(0, (0.1, 0.6), (1.0, 0.9), (1.0, 0.7), (1.0, 0.8))], objectives)
+    assert 1 - values[0, 0] / 2 == pytest.approx(0.8)
+
+
 def test_without_trials_at_two_rungs_values_stand_as_they_are(objectives: Objectives) -> None:
     values, _ = full_values([trial(0, (0.1, 0.6)), trial(1, (1.0, 0.9))], objectives)
     assert values[:, 0] == pytest.approx([0.8, 0.2])

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from space.encode import Point
+from space.features import SHARED
 from space.load import load_space
 from space.sites import SiteTable
 from space.space import SearchSpace
@@ -69,6 +73,27 @@ def test_inactive_columns_are_constant(space: SearchSpace) -> None:
     assert [_row(space, point)["size"] for point in (serial, prefix)] == [0.5, 0.5]
     assert [_row(space, point)["union.serial-adapter.on"] for point in (serial, prefix)] == [1, 0]
     assert _row(space, prefix)["union.serial-adapter.size"] == 0
+
+
+@pytest.mark.parametrize("family", ["bert"], indirect=True)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 10**6))
+def test_what_is_inactive_is_imputed_alike_at_every_point(space: SearchSpace, seed: int) -> None:
+    """A column of a method's own says nothing of points of another method; shared ones are numbers for all."""
+    rng = np.random.default_rng(seed)
+    points = [space.sample(rng) for _ in range(12)]
+    matrix = space.features(points)
+    union = np.array([point["method"] == "union" for point in points])
+    for place, name in enumerate(space.feature_names):
+        if name.startswith("union."):
+            assert set(matrix[~union, place]) <= {0.0}
+        if name.startswith("method="):
+            assert np.array_equal(matrix[:, place] == 1, [f"method={point['method']}" == name for point in points])
+    assert [space.feature_names[place] for place in space.shared_features] == [
+        name for name in space.feature_names if name in SHARED
+    ]
+    one_hot = matrix[:, [name.startswith("method=") for name in space.feature_names]]
+    assert np.array_equal(one_hot.sum(axis=1), np.ones(len(points)))
 
 
 @pytest.mark.parametrize("family", ["bert"], indirect=True)

@@ -1,0 +1,94 @@
+"""How the hypervolume grew over a search's trials, and what that lets expect of further ones.
+
+Gains come as jumps of the hypervolume, ever rarer and smaller. The trials of the second half of the search so far, k of
+w of which brought something, bound the rate at which jumps still come (the exact upper limit of a Poisson mean,
+Garwood 1936); a jump is taken for as large as the last ones were, by their root mean square. Both err towards more: for
+independent draws the expected gain can only fall, since the hypervolume is submodular, so the half behind is an
+overestimate of what lies ahead. A sampler that improves may yet find more than it ever did; where it has a model, what
+that expects stands beside the record, and the rule listens to both. Loads no tensor library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+from search.gain import AHEAD, Gain
+from search.ledger import Trial
+from search.objectives import Objectives
+from search.pareto import hypervolume
+from search.samplers.sampler import EXPECTED_GAIN
+
+ENOUGH = 20
+"""Trials before which the record says too little."""
+JUMPS = 5
+"""Gains, the last ones, whose size counts where the half of the search holds fewer."""
+CONFIDENCE = 0.95
+
+
+def expected_gain(hypervolumes: Sequence[float], model: float | None = None) -> Gain | None:
+    """The gain ahead; None before `ENOUGH` trials, or while they reached nothing.
+
+    `hypervolumes`: after each trial (`after_trials`). `model`: the hypervolume that the model expected the last trial
+    it chose to add.
+    """
+    count = len(hypervolumes)
+    if count < ENOUGH or hypervolumes[-1] <= 0:
+        return None
+    gains = np.diff(np.asarray([0.0, *hypervolumes]))
+    half = gains[-(count // 2) :]
+    jumps = half[half > 0]
+    counted = jumps if len(jumps) >= JUMPS else gains[gains > 0][-JUMPS:]
+    rate = stats.chi2.ppf(CONFIDENCE, 2 * (len(jumps) + 1)) / 2 / len(half)
+    size = float(np.sqrt(np.mean(counted**2)))
+    now = hypervolumes[-1]
+    return Gain(
+        expected=float(AHEAD * half.mean() / now),
+        most=float(AHEAD * rate * size / now),
+        modelled=None if model is None else AHEAD * model / now,
+    )
+
+
+def gain_of(trials: Sequence[Trial], objectives: Objectives, full_steps: int) -> Gain | None:
+    """The gain that a search of these trials has ahead; its baselines are left out."""
+    search = sorted((trial for trial in trials if trial.record.kind == "search"), key=lambda trial: trial.number)
+    foretold = [float(trial.record.attributes.get(EXPECTED_GAIN, np.nan)) for trial in search]
+    known = [value for value in foretold if not np.isnan(value)]
+    return expected_gain(after_trials(search, objectives, full_steps), known[-1] if known else None)
+
+
+def after_trials(trials: Sequence[Trial], objectives: Objectives, full_steps: int) -> list[float]:
+    """The hypervolume after each sampled trial, in the order in which their first runs ended, failed ones too.
+
+    What a trial adds counts once it is measured in full, so that a trial that never climbs adds nothing.
+    """
+    runs = sorted(
+        (record.ended_at, trial.number, record.stop_step, record.id)
+        for trial in trials
+        for record in trial.evaluations.values()
+        if record.purpose == "rung" and record.state in ("completed", "failed") and record.ended_at is not None
+    )
+    rows = {
+        record.id: objectives.minimised(measured.metrics)
+        for trial in trials
+        for record, measured in trial.measured("rung")
+        if record.stop_step == full_steps and objectives.measured(measured.metrics)
+        if objectives.feasible(measured.metrics)
+    }
+    begun: set[int] = set()
+    reached: list[float] = []
+    front = np.zeros((0, len(objectives.names)))
+    now = 0.0
+    for _, number, _, evaluation in runs:
+        row = rows.get(evaluation)
+        if row is not None and not (front <= row).all(axis=1).any():  # most add nothing, and volumes are dear
+            front = np.vstack([front[~(row <= front).all(axis=1)], row])
+            now = hypervolume(front, objectives.reference)
+        if number in begun:
+            reached[-1] = now
+        else:
+            begun.add(number)
+            reached.append(now)
+    return reached
