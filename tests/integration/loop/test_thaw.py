@@ -206,3 +206,14 @@ def test_time_that_is_left_goes_to_what_it_can_finish(begin: Callable[[], Agenda
     seconds = 0.5 * 60 - 14
     time = Timekeeper(limited, agenda.ledger, 1, iter([0.0, *[seconds] * 50]).__next__)
     assert chosen(replace(agenda, spec=limited, time=time).next()) == (1, STEPS), "14 s are left, and it needs 12"
+
+
+def test_an_audited_trial_is_never_dropped(begin: Callable[[], Agenda]) -> None:
+    agenda = begin()
+    for trial in sampled(agenda, 2):
+        measure(agenda, trial, LOW)
+    told(agenda, Forecast(0, AT_LOW, 0.0, 0.0), Forecast(1, AT_LOW, 0.0, 0.0))
+    agenda.audit = replace(agenda.audit, share=0.0)
+    assert len(agenda.dropped()) == 2
+    agenda.audit = replace(agenda.audit, share=1.0)
+    assert agenda.dropped() == []
