@@ -181,6 +181,8 @@ class TrialPage:
             who = f"Baseline “{baseline_title(detail.name)}”" if baseline else f"Proposed by {detail.strategy}"
             text(who)
             text(detail.reason, "muted")
+            if detail.ladder:
+                text(f"{detail.ladder[0].upper()}{detail.ladder[1:]}.", "muted")
             with ui.expansion("Configuration as JSON").props("dense").classes("flush"):
                 text(_compact(detail.configuration), "code", tag="pre")
 
