@@ -103,6 +103,7 @@ class TrialView(View):
     trainable_parameters: int = Field(description="exact, task head left out")
     strategy: str = Field(description="what proposed it")
     reason: str = Field(description="why it was proposed")
+    ladder: str | None = Field(description="why it last ran on to a higher rung, or why it was dropped")
     summary: dict[str, Any] = Field(description="metrics as last measured")
     failure: dict[str, Any] | None = Field(description="reason and message of a failed trial")
     created_at: datetime

@@ -89,6 +89,7 @@ def _attributes(
         "measured": trial.summary or None,
         "failure": trial.failure,
         "seeds": None if point is None else point.seeds,
+        "confirmed": None if point is None else point.fresh,
         "intervals": None if point is None else {name: list(ends) for name, ends in point.intervals.items()} or None,
         "probability": None if point is None else point.probability,
         "test": None if point is None else point.test or None,

@@ -21,6 +21,7 @@ from api.schemas import (
     TrialDetail,
     TrialView,
 )
+from search.ledger import LADDER
 from space.allocators import ALLOCATORS, Allocator
 from space.methods import METHODS, Field, Method
 from space.treatment import Treatment
@@ -74,6 +75,7 @@ def _trial_fields(trial: TrialRecord) -> dict[str, Any]:
         "trainable_parameters": sum(entry["parameters"] for entry in trial.plan["entries"]),
         "strategy": trial.strategy,
         "reason": trial.reason,
+        "ladder": trial.attributes.get(LADDER),
         "summary": trial.summary,
         "failure": trial.failure,
         "created_at": trial.created_at,

@@ -44,7 +44,7 @@ SPEC = {
 }
 SEARCHES = (("RandomSampler", 200, 8), ("NSGAIISampler", 200, 8), ("TPESampler", 120, 5))
 """Of Optuna: sampler, trials, seeds."""
-BAYES = (80, 4)
+BAYES = (80, 2)
 LEAST = (0.02, 0.01)
 
 
@@ -95,6 +95,10 @@ def missing_runs(have: set[tuple[str, str, int]]) -> Iterator[dict[str, Any]]:
             yield {"sampler": "bayes", "problem": "peft", "seed": seed, "hypervolumes": volumes, "foretold": foretold}
 
 
+def _short(values: list[float | None]) -> list[float | None]:
+    return [None if value is None else float(f"{value:.7g}") for value in values]
+
+
 def judged(run: dict[str, Any]) -> dict[int, tuple[float, float, float]]:
     """By the number of trials: most to be gained, the model's word too (`ceiling`), and what the next ten did gain."""
     volumes = run["hypervolumes"]
@@ -114,7 +118,10 @@ def main() -> None:
     if "--only-write" not in sys.argv:
         for run in missing_runs({(run["sampler"], run["problem"], run["seed"]) for run in runs}):
             with RESULTS.open("a") as kept:
-                kept.write(json.dumps(run) + "\n")
+                kept.write(
+                    json.dumps(run | {key: _short(run[key]) for key in ("hypervolumes", "foretold") & run.keys()})
+                )
+                kept.write("\n")
             runs.append(run)
     by_sampler: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for run in runs:

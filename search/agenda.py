@@ -24,6 +24,7 @@ from search.ledger import Ledger, Trial
 from search.objectives import Objectives
 from search.sampling import Sampling
 from search.stop import Standing, Stop, stop
+from search.thaw import Thaw
 from search.timekeeper import Timekeeper
 from storage.states import Purpose
 
@@ -36,6 +37,8 @@ class Next:
     purpose: Purpose
     stop_step: int
     seed: int
+    reason: str = ""
+    """Why this trial and not another, where that was weighed."""
 
 
 @dataclass
@@ -54,11 +57,12 @@ class Agenda:
 
     def __post_init__(self) -> None:
         self.audit = Audit(self.ladder.steps, self.objectives, self.spec.sampler.seed, self.spec.fidelity.audit)
+        self.thaw = Thaw(self.ladder, self.ledger)
 
     def next(self) -> Next | None:
         return (
-            self._retry() or self._baseline(interleaved=True) or self._audited() or self._promotion()
-            or self._sampled() or self._repeated() or self._after_sampling()
+            self._retry() or self._baseline(interleaved=True) or self._audited() or self._search()
+            or self._repeated() or self._after_sampling()
         )  # fmt: skip
 
     # Sampling
@@ -106,7 +110,7 @@ class Agenda:
     def _gain(self) -> Gain | None:
         if self.spec.budget.least_gain is None and self.spec.budget.flat_trials is None:
             return None
-        return gain_of(self.ledger.of_kind("search"), self.objectives, self.spec.budget.steps)
+        return gain_of(list(self.ledger.trials.values()), self.objectives, self.spec.budget.steps)
 
     def _growth(self) -> list[float]:
         if self.spec.budget.flat_trials is None:
@@ -115,6 +119,11 @@ class Agenda:
 
     def _more_may_come(self) -> bool:
         return self.can_sample() or self.sampling.asking
+
+    @property
+    def awaits_forecasts(self) -> bool:
+        """The model has still to say whether what waits is worth going on with."""
+        return self.sampling.outdated and not self.time.is_the_finalists and bool(self.ledger.standing().waiting)
 
     # The search's own runs
 
@@ -125,23 +134,50 @@ class Agenda:
                     return Next(trial, record.purpose, record.stop_step, record.seed)
         return None
 
+    def _search(self) -> Next | None:
+        outlook = self.sampling.outlook
+        if outlook is None or not outlook.modelled:
+            return self._promotion() or self._sampled()
+        if self.time.is_the_finalists:
+            return None
+        step = self.thaw.choice(outlook, self.time.search_seconds_left, last_call=self._last_call)
+        if step is None:
+            return self._sampled()
+        if not step.trial.evaluations:
+            return self._begin(step.trial, step.reason)
+        return Next(step.trial, "rung", step.stop_step, self.spec.sampler.seed, step.reason)
+
+    def dropped(self) -> list[tuple[Trial, str]]:
+        """Trials that leave the ladder now, since they will not enter the front, and why; audited ones stay."""
+        outlook = self.sampling.outlook
+        if outlook is None or not outlook.modelled or self.sampling.outdated:
+            return []
+        audited = {trial.number for trial in self.audit.audited(self.ledger.of_kind("search"))}
+        return [(trial, why) for trial, why in self.thaw.dropped(outlook) if trial.number not in audited]
+
+    @property
+    def _last_call(self) -> bool:
+        """Nothing new will be sampled, what was is measured, and the model, if there is one, knows of it."""
+        lowest = [step for step in self.ladder.steps if step <= self.lowest]
+        search = self.ledger.of_kind("search")
+        begun = not self.untrained and not any(trial.runs_to(step) for trial in search for step in lowest)
+        return begun and not self._more_may_come() and not self.awaits_forecasts
+
     def _promotion(self) -> Next | None:
         if self.time.is_the_finalists:
             return None
-        search = self.ledger.of_kind("search")
-        lowest = [step for step in self.ladder.steps if step <= self.lowest]
-        begun = not self.untrained and not any(trial.runs_to(step) for trial in search for step in lowest)
-        step = self.ladder.promotion(search, last_call=begun and not self._more_may_come())
-        return Next(step.trial, "rung", step.stop_step, self.spec.sampler.seed) if step else None
+        step = self.ladder.promotion(self.ledger.of_kind("search"), last_call=self._last_call)
+        return Next(step.trial, "rung", step.stop_step, self.spec.sampler.seed, step.reason) if step else None
 
     def _sampled(self) -> Next | None:
         trial = None if self.time.is_the_finalists else next(iter(self.untrained), None)
-        if trial is None:
-            return None
+        return None if trial is None else self._begin(trial)
+
+    def _begin(self, trial: Trial, reason: str = "") -> Next:
         if self.spec.sources_only:
-            return Next(trial, "rung", self.ladder.steps[-1], self.fresh_seeds[0])
+            return Next(trial, "rung", self.ladder.steps[-1], self.fresh_seeds[0], reason)
         self._raise_lowest()
-        return Next(trial, "rung", self.lowest, self.spec.sampler.seed)
+        return Next(trial, "rung", self.lowest, self.spec.sampler.seed, reason)
 
     def _repeated(self) -> Next | None:
         """The further seeds of points that sources chose: no run here selected them, so all of them count."""
@@ -179,7 +215,7 @@ class Agenda:
             self.ledger.update(progress={"rises": [*self.rises, told]}, events=[("audit", told)])
 
     def _after_sampling(self) -> Next | None:
-        if self._more_may_come():
+        if self._more_may_come() or self.awaits_forecasts:
             return None
         if (remaining := self._baseline(interleaved=False)) is not None:
             return remaining

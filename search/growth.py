@@ -19,6 +19,7 @@ from search.gain import AHEAD, Gain
 from search.ledger import Trial
 from search.objectives import Objectives
 from search.pareto import hypervolume
+from search.point import point_of
 from search.samplers.sampler import EXPECTED_GAIN
 
 ENOUGH = 20
@@ -52,35 +53,38 @@ def expected_gain(hypervolumes: Sequence[float], model: float | None = None) -> 
 
 
 def gain_of(trials: Sequence[Trial], objectives: Objectives, full_steps: int) -> Gain | None:
-    """The gain that a search of these trials has ahead; its baselines are left out."""
-    search = sorted((trial for trial in trials if trial.record.kind == "search"), key=lambda trial: trial.number)
-    foretold = [float(trial.record.attributes.get(EXPECTED_GAIN, np.nan)) for trial in search]
-    known = [value for value in foretold if not np.isnan(value)]
-    return expected_gain(after_trials(search, objectives, full_steps), known[-1] if known else None)
+    """The gain that a job of these trials, its baselines among them, has ahead."""
+    told = {trial.number: trial.record.attributes.get(EXPECTED_GAIN) for trial in trials}
+    known = [gain for _, gain in sorted(told.items()) if gain is not None]
+    return expected_gain(after_trials(trials, objectives, full_steps), float(known[-1]) if known else None)
 
 
 def after_trials(trials: Sequence[Trial], objectives: Objectives, full_steps: int) -> list[float]:
     """The hypervolume after each sampled trial, in the order in which their first runs ended, failed ones too.
 
-    What a trial adds counts once it is measured in full, so that a trial that never climbs adds nothing.
+    What a trial adds counts once it is measured in full, so that a trial that never climbs adds nothing. Baselines are
+    taken as known from the start: when they run says nothing of the search.
     """
+    search = [trial for trial in trials if trial.record.kind == "search"]
     runs = sorted(
         (record.ended_at, trial.number, record.stop_step, record.id)
-        for trial in trials
+        for trial in search
         for record in trial.evaluations.values()
         if record.purpose == "rung" and record.state in ("completed", "failed") and record.ended_at is not None
     )
     rows = {
         record.id: objectives.minimised(measured.metrics)
-        for trial in trials
+        for trial in search
         for record, measured in trial.measured("rung")
         if record.stop_step == full_steps and objectives.measured(measured.metrics)
         if objectives.feasible(measured.metrics)
     }
     begun: set[int] = set()
     reached: list[float] = []
-    front = np.zeros((0, len(objectives.names)))
-    now = 0.0
+    made = [point_of(trial, objectives, full_steps) for trial in trials if trial.record.kind == "baseline"]
+    known = [point.measured for point in made if point is not None and objectives.feasible(point.measured)]
+    front = np.array([objectives.minimised(values) for values in known]).reshape(len(known), len(objectives.names))
+    now = hypervolume(front, objectives.reference)
     for _, number, _, evaluation in runs:
         row = rows.get(evaluation)
         if row is not None and not (front <= row).all(axis=1).any():  # most add nothing, and volumes are dear

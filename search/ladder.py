@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from search.ledger import Trial
@@ -16,6 +16,7 @@ class Climb:
 
     trial: Trial
     stop_step: int
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,10 @@ class Ladder:
 
         `last_call`: nothing new will be sampled, so every trial that can still enter the front climbs.
         """
+        return next(iter(self.promotions(trials, last_call=last_call)), None)
+
+    def promotions(self, trials: Sequence[Trial], *, last_call: bool) -> Iterator[Climb]:
+        """All that may climb now, from the highest rung down, the best of a rung first."""
         alive = [trial for trial in trials if trial.record.state != "failed"]
         for level in range(len(self.steps) - 2, -1, -1):
             here, above = self.steps[level], self.steps[level + 1]
@@ -39,11 +44,18 @@ class Ladder:
                 for trial in alive
                 if trial.number in measured
             ]
+            by_number = {trial.number: trial for trial in alive}
             order = promotable(rung, tolerances(self.objectives, self._pairs(alive, here)), last_call=last_call)
-            if order:
-                chosen = next(trial for trial in alive if trial.number == order[0])
-                return Climb(chosen, above)
-        return None
+            for number in order:
+                if not by_number[number].ended:
+                    yield Climb(by_number[number], above, _words(here, len(rung), last_call=last_call))
+
+    def why_left(self, trial: Trial) -> str:
+        """Why a trial that was not trained in full is not trained on when the sampling has ended."""
+        reached = max((record.stop_step for record, _ in trial.measured()), default=0)
+        if not reached:
+            return "the search ended before its turn"
+        return f"at step {reached} others are better by more than the noise, or the search ended before its turn"
 
     def _metrics(self, trial: Trial, step: int) -> dict[str, float] | None:
         for record, measurement in trial.measured("rung"):
@@ -62,3 +74,9 @@ class Ladder:
             if low is not None and higher:
                 pairs.append((rung_values(self.objectives, low), rung_values(self.objectives, higher[-1])))
         return pairs
+
+
+def _words(step: int, measured: int, *, last_call: bool) -> str:
+    if last_call:
+        return f"nothing new is sampled, and at step {step} no other is better by more than the noise"
+    return f"among the best of {measured} measured at step {step}, by non-dominated sorting"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evaluator.evaluate import Measurement, Progress
+from search.samplers.forecast import Standing
 from search.samplers.sampler import UNSELECTED, History, Observation, PastTrial, Proposal
 from space.configuration import Configuration
 from space.plan import Plan
@@ -19,6 +20,8 @@ from storage.records import EvaluationRecord, JobRecord, NewTrial, TrialRecord
 from storage.states import EventKind, JobEnd, Purpose, TrialState
 from storage.store import Store
 
+LADDER = "ladder"
+"""Attribute of a trial: why it last ran on, or why it was dropped."""
 ENDED: frozenset[TrialState] = frozenset({"completed", "pruned", "failed", "cancelled"})
 
 
@@ -51,6 +54,11 @@ class Trial:
     def active(self) -> bool:
         """An evaluation of it is still to end."""
         return any(record.state in ("queued", "running", "preempted") for record in self.evaluations.values())
+
+    @property
+    def reaches_full(self) -> bool:
+        """An evaluation of it is, or will be, the full run."""
+        return any(record.fidelity == 1.0 for record in self.evaluations.values())
 
     def runs_to(self, stop_step: int) -> bool:
         """An evaluation of it up to this step is running."""
@@ -110,7 +118,7 @@ def _past(trial: Trial) -> PastTrial:
         configuration=trial.configuration,
         state="failed" if state in ("failed", "cancelled") else "completed" if observations else "running",
         observations=observations,
-        attributes=trial.record.attributes,
+        attributes={name: value for name, value in trial.record.attributes.items() if name != LADDER},
     )
 
 
@@ -135,6 +143,18 @@ class Ledger:
     def history(self) -> History:
         """The sampled trials; baselines are not the sampler's."""
         return history_of(self.trials.values())
+
+    @property
+    def measured_on_rungs(self) -> int:
+        """Evaluations of sampled trials on rungs that are completed."""
+        return sum(len(trial.measured("rung")) for trial in self.of_kind("search"))
+
+    def standing(self) -> Standing:
+        """Where the sampled trials stand on the ladder."""
+        open_trials = [trial for trial in self.of_kind("search") if not trial.ended]
+        finishing = [trial.number for trial in open_trials if trial.active and trial.reaches_full]
+        waiting = [trial.number for trial in open_trials if not trial.active]
+        return Standing(frozenset(waiting), frozenset(finishing))
 
     def of_kind(self, kind: str) -> list[Trial]:
         return [trial for trial in self.trials.values() if trial.record.kind == kind]
@@ -185,7 +205,9 @@ class Ledger:
         state: TrialState,
         summary: Mapping[str, float] | None = None,
         failure: Mapping[str, Any] | None = None,
+        ladder: str | None = None,
     ) -> None:
+        """`ladder`: why it runs on or leaves the ladder, in words."""
         trial.record = self._store.set_trial(
             self.job.id,
             self._owner,
@@ -193,6 +215,7 @@ class Ledger:
             state,
             summary=None if summary is None else dict(summary),
             failure=None if failure is None else dict(failure),
+            attributes=None if ladder is None else {**trial.record.attributes, LADDER: ladder},
         )
 
     def start(self, trial: Trial, purpose: Purpose, fidelity: float, stop_step: int, seed: int) -> EvaluationRecord:

@@ -38,7 +38,6 @@ from space.space import SearchSpace
 from storage.artifacts import Artifact, ArtifactStore
 from storage.errors import StaleAttempt, StoreError
 from storage.records import EvaluationRecord, JobRecord
-from storage.states import TrialState
 
 log = logging.getLogger(__name__)
 
@@ -139,8 +138,7 @@ class Loop:
                 return self._complete(f"all {self.spec.budget.minutes:g} minutes are used")
             self.sampling.collect()
             self._fill()
-            if wanted := self.agenda.proposals_wanted(self.slots - len(self._running)):
-                self.sampling.ask(wanted)
+            self._ask()
             if not self._running and not self.sampling.asking and self.agenda.next() is None:
                 return self._complete(self.agenda.reason())
             self._record_all(self.pool.poll(POLL_SECONDS if self._running else WAITING_POLL_SECONDS))
@@ -158,9 +156,17 @@ class Loop:
             if baseline.name not in present:
                 self.ledger.add_baseline(baseline.name, baseline.candidates, f"hand-made baseline: {baseline.title}")
 
+    def _ask(self) -> None:
+        wanted = self.agenda.proposals_wanted(self.slots - len(self._running))
+        if wanted or (self.agenda.awaits_forecasts and not self.sampling.asking):
+            self.sampling.ask(wanted)
+
     # Starting and recording
 
     def _fill(self) -> None:
+        for trial, reason in self.agenda.dropped():
+            self.ledger.set_trial(trial, "pruned", ladder=f"dropped: {reason}")
+            self._drop_checkpoints(trial)
         while len(self._running) < self.slots and not self._runs_alone(self._running.values()):
             chosen = self.agenda.next()
             if chosen is None or (self._running and self._runs_alone([chosen])):
@@ -173,10 +179,16 @@ class Loop:
         """Where timings decide, what is reported is measured with nothing beside it."""
         return self._timed and any(run.purpose != "rung" for run in runs)
 
+    def _end_trial(self, trial: Trial) -> None:
+        if trial.measured_to(self.full_steps):
+            self.ledger.set_trial(trial, "completed")
+        else:
+            self.ledger.set_trial(trial, "pruned", ladder=f"dropped: {self.agenda.ladder.why_left(trial)}")
+
     def _leave_ladder(self) -> None:
         for trial in self.ledger.of_kind("search"):
             if not trial.ended:
-                self.ledger.set_trial(trial, "completed" if trial.measured_to(self.full_steps) else "pruned")
+                self._end_trial(trial)
                 self._drop_checkpoints(trial)
 
     def _start(self, chosen: Next) -> None:
@@ -186,6 +198,8 @@ class Loop:
         record = self.ledger.start(
             chosen.trial, chosen.purpose, chosen.stop_step / self.full_steps, chosen.stop_step, chosen.seed
         )
+        if chosen.reason:
+            self.ledger.set_trial(chosen.trial, chosen.trial.record.state, ladder=f"runs on: {chosen.reason}")
         self._running[record.id] = record
         request = self._request(chosen, record)
         for target in (request.checkpoint_to, request.adapter_to):
@@ -318,9 +332,10 @@ class Loop:
 
     def _complete(self, reason: str) -> JobRecord:
         for trial in self.ledger.trials.values():
-            if not trial.ended:
-                state: TrialState = "completed" if trial.measured_to(self.full_steps) else "pruned"
-                self.ledger.set_trial(trial, state if trial.measured() else "cancelled")
+            if not trial.ended and trial.measured():
+                self._end_trial(trial)
+            elif not trial.ended:
+                self.ledger.set_trial(trial, "cancelled")
         self._publish("completed")
         shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
         return self.ledger.end("completed", reason)

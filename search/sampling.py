@@ -10,6 +10,8 @@ from types import TracebackType
 
 from search.ledger import Ledger
 from search.objectives import Objectives
+from search.outlook import KEY, Outlook, outlook_of, stored_outlook
+from search.samplers.forecast import Answer, Forecaster, Standing
 from search.samplers.random import RandomSampler
 from search.samplers.sampler import History, Proposal, Sampler
 from space.space import SearchSpace
@@ -32,7 +34,9 @@ class Sampling:
     """A proposal's share of each question's wall time, over all the job's owners."""
     exhausted: bool = field(default=False, init=False)
     """The sampler knows no further configuration."""
-    _asked: Future[list[Proposal]] | None = field(default=None, init=False)
+    _asked: Future[Answer] | None = field(default=None, init=False)
+    _wanted: int = field(default=0, init=False)
+    _measured: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self.seconds = list(self.ledger.job.progress.get("suggestion_seconds", []))
@@ -51,20 +55,42 @@ class Sampling:
         """A question is under way, or its answer waits to be collected."""
         return self._asked is not None
 
-    def ask(self, n: int) -> None:
-        """Begin to ask for `n` proposals. The history is taken here: the loop changes it while the thread thinks."""
-        self._asked = self._thread.submit(self._ask, self.ledger.history(), n)
+    @property
+    def forecasts(self) -> bool:
+        """Whether the sampler has a say in which trial runs on."""
+        return isinstance(self.sampler, Forecaster)
 
-    def _ask(self, history: History, n: int) -> list[Proposal]:
+    @property
+    def outdated(self) -> bool:
+        """The forecasts know less than has been measured since."""
+        known = self.outlook
+        return self.forecasts and self.ledger.measured_on_rungs > (0 if known is None else known.measured)
+
+    @property
+    def outlook(self) -> Outlook | None:
+        """What the model last said of the trials that wait."""
+        return stored_outlook(self.ledger.job.progress)
+
+    def ask(self, n: int) -> None:
+        """Begin to ask for `n` proposals, and for forecasts where the sampler makes them. The history is taken here:
+        the loop changes it while the thread thinks."""
+        self._wanted, self._measured = n, self.ledger.measured_on_rungs
+        self._asked = self._thread.submit(self._ask, self.ledger.history(), n, self.ledger.standing())
+
+    def _ask(self, history: History, n: int, standing: Standing) -> Answer:
         began = time.monotonic()
         try:
-            proposals = self.sampler.ask(history, n)
+            if isinstance(self.sampler, Forecaster):
+                answer = self.sampler.ask_and_forecast(history, n, standing)
+            else:
+                answer = Answer(self.sampler.ask(history, n))
         except Exception as error:
             # A model that cannot be fitted raises what its libraries please; hours of results must not end with it.
             log.exception("the sampler failed; drawing at random once")
-            proposals = self._at_random(history, n, error)
-        self.seconds.append(round((time.monotonic() - began) / n, 4))
-        return proposals
+            answer = Answer(self._at_random(history, n, error))
+        if n:
+            self.seconds.append(round((time.monotonic() - began) / n, 4))
+        return answer
 
     def _at_random(self, history: History, n: int, error: Exception) -> list[Proposal]:
         reason = f"the sampler failed ({type(error).__name__}: {str(error)[:REASON_LENGTH]}), so an independent draw"
@@ -75,9 +101,12 @@ class Sampling:
         """Make trials of the proposals, once they are there."""
         if self._asked is None or not self._asked.done():
             return
-        proposals = self._asked.result()
+        answer = self._asked.result()
         self._asked = None
-        if proposals:
-            self.ledger.add_proposals(proposals, [self.space.plan(proposal.point) for proposal in proposals])
-        else:
+        if answer.proposals:
+            plans = [self.space.plan(proposal.point) for proposal in answer.proposals]
+            self.ledger.add_proposals(answer.proposals, plans)
+        elif self._wanted:
             self.exhausted = True
+        if self.forecasts:
+            self.ledger.update(progress={KEY: outlook_of(answer, self._measured).as_json()})

@@ -96,7 +96,7 @@ def prepare(spec: JobSpec, inspector: Inspector, store: Store | None = None) -> 
 
 
 def restore(stored: JobSpec | Mapping[str, Any], context: Mapping[str, Any]) -> Prepared:
-    """What `prepare` gave, from the spec and the context that are stored of a job; looks at neither model nor data."""
+    """What `prepare` gave, from the spec and the context that are stored; looks at neither model nor data."""
     spec = JobSpec.model_validate(stored)
     inspection = Inspection.model_validate({**context["data"], "table": context["table"]})
     low, high = context["parameter_range"]

@@ -54,6 +54,11 @@ class Timekeeper:
         return finalists_steps(self.spec.budget, self._finalists)
 
     @property
+    def search_seconds_left(self) -> float:
+        """Until the finalists' minutes begin; infinite without a limit."""
+        return self._limit - 60 * self.kept_minutes - self.seconds
+
+    @property
     def kept_minutes(self) -> float:
         """Kept back for the finalists; 0 without a limit on minutes."""
         lasting = self._full_runs()

@@ -50,9 +50,10 @@ class Trials(Database):
         *,
         summary: Json | None = None,
         failure: Json | None = None,
+        attributes: Json | None = None,
     ) -> TrialRecord:
-        """Change a trial's state; `summary` and `failure`, where given, replace what was there. A trial that is pruned,
-        fails or is cancelled takes its open evaluations with it: they become cancelled.
+        """Change a trial's state; `summary`, `failure` and `attributes`, where given, replace what was there. A trial
+        that is pruned, fails or is cancelled takes its open evaluations with it: they become cancelled.
 
         Raises:
             NotFound, LeaseLost, IllegalTransition.
@@ -68,6 +69,8 @@ class Trials(Database):
                 row.summary = checked(summary, "summary")
             if failure is not None:
                 row.failure = checked(failure, "failure")
+            if attributes is not None:
+                row.attributes = checked(attributes, "attributes")
             self._append(session, job_id, "trial", _change(row))
             return row.record()
 

@@ -148,6 +148,8 @@ def _print_trial(trial: dict[str, Any]) -> None:
     typer.echo(f"trial {trial['number']}: {trial['state']}, {trial['trainable_parameters']:,} trainable parameters")
     typer.echo(configuration_words(Configuration.model_validate(trial["configuration"])))
     typer.echo(f"{trial['strategy']}: {trial['reason']}")
+    if trial["ladder"]:
+        typer.echo(trial["ladder"])
     if trial["failure"]:
         typer.echo(f"failed ({trial['failure']['reason']}): {trial['failure']['message']}")
     evaluations = trial["evaluations"]

@@ -12,6 +12,8 @@ from nicegui import ui
 from api.dashboard.elements import block, icon_button, markup
 
 STYLE = f"<style>{(Path(__file__).parent / 'style.css').read_text(encoding='utf-8')}</style>"
+PAGE_SECONDS = 60.0
+"""A page's time to be built: NiceGUI's own 3 s end in an error where trainings take every core."""
 COOKIE = "paretune-theme"
 LOGO = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="22" height="22" viewBox="0 0 22 22" aria-hidden="true">'

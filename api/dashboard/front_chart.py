@@ -190,13 +190,13 @@ def runs_words(point: PointView, front: FrontView) -> str:
     if point.fresh:
         return f"{point.seeds} fresh seeds" if point.seeds > 1 else "1 fresh seed"
     changed = [
-        f"{inside(metric_title(each.metric))} {metric_value(each.metric, point.metrics[each.metric])}"
+        f"measured {inside(metric_title(each.metric))} {metric_value(each.metric, point.metrics[each.metric])}"
         for each in front.objectives
         if each.metric in point.metrics
         and metric_value(each.metric, point.metrics[each.metric])
         != metric_value(each.metric, point.objectives.get(each.metric))
     ]
-    return "one run, which selected it" + (f" (it measured {', '.join(changed)})" if changed else "")
+    return "its selecting run" + (f" ({', '.join(changed)})" if changed else "")
 
 
 def _kind(point: PointView) -> str:

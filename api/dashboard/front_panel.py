@@ -51,6 +51,10 @@ class FrontPanel:
                 f"Pareto front: {metric_title(self._y)} over {metric_title(self._x)}; the table below says the same",
             )
             self._chart.element.on("plotly_click", self._open)
+            self._hollow = text(
+                "Hollow points were not trained again: one run selected them and measured them.", "muted small"
+            )
+            self._hollow.set_visibility(_any_hollow(front))
             self._parallel = self._parallel_view(front) if len(front.objectives) > 2 else None
             with ui.expansion("The front as a table").props("dense").classes("flush"):
                 self._table = markup(_front_table(job_id, front, depth))
@@ -59,6 +63,7 @@ class FrontPanel:
         self._front = front
         say(self._statement, _sentence(front.statement))
         self._redraw()
+        self._hollow.set_visibility(_any_hollow(front))
         self._table.content = _front_table(self._job_id, front, self._depth)
         if self._parallel is not None:
             self._parallel.update(parallel_traces(front, self._depth), parallel_update(front))
@@ -102,6 +107,10 @@ def _sentence(statement: str) -> str:
     return statement[:1].upper() + statement[1:]
 
 
+def _any_hollow(front: FrontView) -> bool:
+    return any(not point.fresh for point in front.points)
+
+
 def _front_table(job_id: str, front: FrontView, depth: int | None) -> str:
     names = [each.metric for each in front.objectives]
     rest = [point for point in front.baselines if not point.on_front]
@@ -136,4 +145,4 @@ def _value(point: PointView, metric: str) -> str:
     if bounds is None or bounds[0] == bounds[1]:
         return value
     ends = " to ".join(metric_value(metric, end) for end in bounds)
-    return f'{value}<br><span class="muted small">{escape(ends)}</span>'
+    return f'{value}<br><span class="muted small" style="white-space: nowrap">{escape(ends)}</span>'

@@ -10,7 +10,7 @@ from api.audit import audit_view
 from api.dashboard.actions import ENDED, JobActions
 from api.dashboard.audit_panel import AuditPanel
 from api.dashboard.elements import block, card, chip, figures, heading, markup, say, text
-from api.dashboard.frame import frame
+from api.dashboard.frame import PAGE_SECONDS, frame
 from api.dashboard.front_panel import FrontPanel
 from api.dashboard.hypervolume_chart import HypervolumePanel
 from api.dashboard.importance_panel import ImportancePanel
@@ -48,7 +48,7 @@ EMPTY = {
 
 
 def register(services: Services) -> None:
-    @ui.page("/jobs/{job_id}", title="Search · Paretune")
+    @ui.page("/jobs/{job_id}", title="Search · Paretune", response_timeout=PAGE_SECONDS)
     async def job_page(job_id: str) -> None:
         try:
             job = await run_in_threadpool(services.store.job, job_id)
@@ -91,10 +91,10 @@ class JobPage:
                 self._knee = KneePanel(services, job.id, front, depth)
                 self._hypervolume = HypervolumePanel(front)
         with block("split"):
-            self._picks = PicksPanel(services, job.id, front, depth)
             with block("stack").style("gap: 18px"):
-                self._importance = ImportancePanel()
+                self._picks = PicksPanel(services, job.id, front, depth)
                 self._audit = AuditPanel()
+            self._importance = ImportancePanel()
         self._transfer = TransferPanel(services, job.id, depth) if job.context.get("sources") else None
         with card("Trials"):
             self._trials = TrialsTable(job.id, [each.metric for each in front.objectives], depth)

@@ -8,7 +8,7 @@ from nicegui import ui
 from starlette.concurrency import run_in_threadpool
 
 from api.dashboard.elements import block, button, chip, heading, markup, progress_bar, text
-from api.dashboard.frame import frame
+from api.dashboard.frame import PAGE_SECONDS, frame
 from api.dashboard.times import ago
 from api.services import Services
 from api.words import metric_title, metric_value
@@ -20,7 +20,7 @@ REFRESH_SECONDS = 2.0
 
 
 def register(services: Services) -> None:
-    @ui.page("/", title="Searches · Paretune")
+    @ui.page("/", title="Searches · Paretune", response_timeout=PAGE_SECONDS)
     async def jobs_page() -> None:
         with frame("Searches"):
             with block("line apart"):

@@ -10,7 +10,7 @@ from nicegui import ui
 from starlette.concurrency import run_in_threadpool
 
 from api.dashboard.elements import block, button, card, figures, heading, markup, text
-from api.dashboard.frame import frame
+from api.dashboard.frame import PAGE_SECONDS, frame
 from api.dashboard.job_form import JobForm
 from api.schemas import SpaceReport
 from api.services import Services
@@ -24,7 +24,7 @@ LARGEST_YAML = 1_000_000
 
 
 def register(services: Services) -> None:
-    @ui.page("/submit", title="New search · Paretune")
+    @ui.page("/submit", title="New search · Paretune", response_timeout=PAGE_SECONDS)
     def submit_page() -> None:
         with frame("New search"):
             SubmitPage(services)

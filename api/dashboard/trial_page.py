@@ -14,7 +14,7 @@ from api import views
 from api.dashboard.actions import ENDED, export_buttons
 from api.dashboard.curve_chart import curve_layout, loss_traces, quality_shown, quality_traces
 from api.dashboard.elements import block, card, chip, figures, heading, markup, table, text
-from api.dashboard.frame import frame
+from api.dashboard.frame import PAGE_SECONDS, frame
 from api.dashboard.front_chart import baseline_title, runs_words
 from api.dashboard.not_found import not_found
 from api.dashboard.palette import CONFIG
@@ -43,7 +43,7 @@ REMEDIES = {
 
 
 def register(services: Services) -> None:
-    @ui.page("/jobs/{job_id}/trials/{trial}", title="Trial · Paretune")
+    @ui.page("/jobs/{job_id}/trials/{trial}", title="Trial · Paretune", response_timeout=PAGE_SECONDS)
     async def trial_page(job_id: str, trial: int) -> None:
         try:
             job, detail = await run_in_threadpool(_read, services, job_id, trial)
@@ -181,6 +181,8 @@ class TrialPage:
             who = f"Baseline “{baseline_title(detail.name)}”" if baseline else f"Proposed by {detail.strategy}"
             text(who)
             text(detail.reason, "muted")
+            if detail.ladder:
+                text(f"{detail.ladder[0].upper()}{detail.ladder[1:]}.", "muted")
             with ui.expansion("Configuration as JSON").props("dense").classes("flush"):
                 text(_compact(detail.configuration), "code", tag="pre")
 

@@ -71,6 +71,7 @@ TRIAL: dict[str, Any] = {
     "trainable_parameters": 24576,
     "strategy": "bayes: qLogNEHVI",
     "reason": "expected to add 0.0042 of hypervolume, judged from 12 measured and 1 running trials",
+    "ladder": "runs on: nothing new is sampled, and at step 66 no other is better by more than the noise",
     "summary": {"accuracy": 0.938, "loss": 0.21, "trainable_parameters": 24576.0, "fidelity": 1.0},
     "failure": None,
     "created_at": "2026-05-04T09:31:10Z",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,7 +21,8 @@ from search.job import JobSpec
 from search.ledger import Ledger
 from search.loop import Loop
 from search.samplers import create
-from search.samplers.past import with_proposals
+from search.samplers.forecast import Answer, Forecaster, Standing
+from search.samplers.past import next_number, with_proposals
 from search.samplers.sampler import History, Proposal, Sampler
 from space.space import SearchSpace
 from storage.artifacts import ArtifactStore
@@ -50,25 +51,44 @@ class Placing:
         self._most = most
 
     def ask(self, history: History, n: int) -> list[Proposal]:
+        return self.ask_and_forecast(history, n, Standing()).proposals
+
+    def ask_and_forecast(self, history: History, n: int, standing: Standing) -> Answer:
         self.idle.clear()
         try:
-            proposals: list[Proposal] = []
-            while len(proposals) < n and len(self.placed) < self._most:
-                began = time.thread_time()
-                found = self._sampler.ask(with_proposals(history, proposals), 1)
-                self.seconds += time.thread_time() - began
-                placed = self._replay.place(found[0].point) if found else None
-                if placed is None:
-                    break
-                point = placed.point
-                self.placed[self._space.plan(point).key] = placed
-                made = found[0]
-                proposals.append(
-                    Proposal(point, self._space.decode(point), made.strategy, made.reason, made.attributes)
-                )
-            return proposals
+            return self._answer(history, n, standing)
         finally:
             self.idle.set()
+
+    def _answer(self, history: History, n: int, standing: Standing) -> Answer:
+        proposals: list[Proposal] = []
+        told: Answer | None = None
+        while len(proposals) < n and len(self.placed) < self._most:
+            told = self._asked(history, proposals, 1, standing)
+            placed = self._replay.place(told.proposals[0].point) if told.proposals else None
+            if placed is None:
+                break
+            made, point = told.proposals[0], placed.point
+            self.placed[self._space.plan(point).key] = placed
+            proposals.append(Proposal(point, self._space.decode(point), made.strategy, made.reason, made.attributes))
+            if point != made.point:  # what is trained is not what was asked for, so it is forecast anew
+                told = None
+        if told is None or len(told.proposals) == 0:
+            told = self._asked(history, proposals, 0, standing)
+        return Answer(proposals, told.forecasts, told.full_runs)
+
+    def _asked(self, history: History, proposals: Sequence[Proposal], n: int, standing: Standing) -> Answer:
+        number = next_number(history)
+        new = frozenset(range(number, number + len(proposals)))
+        extended = with_proposals(history, proposals)
+        began = time.thread_time()
+        if isinstance(self._sampler, Forecaster):
+            now = Standing(standing.waiting | new, standing.finishing)
+            answer = self._sampler.ask_and_forecast(extended, n, now)
+        else:
+            answer = Answer(self._sampler.ask(extended, n) if n else [])
+        self.seconds += time.thread_time() - began
+        return answer
 
     def answer(self, request: EvaluationRequest, begin: int) -> Replayed:
         return self.placed[request.plan.key].replay(begin, request.stop_step)

@@ -19,13 +19,13 @@ import torch
 from linear_operator.utils.warnings import NumericalWarning
 from numpy.typing import NDArray
 from scipy import stats
-from torch import Tensor
 
-from search.objectives import Constraint, Objectives
+from search.objectives import Objectives
 from search.pareto import hypervolume
+from search.samplers.bayes.draws import holds, objective_values
 from search.samplers.bayes.encoding import Encoding
 from search.samplers.bayes.kinds import DEFAULT, quick
-from search.samplers.bayes.surrogate import FAILURE, HYPERPARAMETERS, WORST_MODELLED, Surrogate
+from search.samplers.bayes.surrogate import HYPERPARAMETERS, WORST_MODELLED, Surrogate
 from search.samplers.past import measured
 from search.samplers.sampler import History, Observation, PastTrial
 from search.scales import Scale
@@ -156,8 +156,8 @@ def _belief(
         centre = posterior.mean.numpy()
         drawn = centre + stretch * (posterior.rsample(torch.Size([DRAWS])).numpy() - centre)
     allowed = np.array([encoding.allowed(each) for each in together])
-    feasible = allowed & _holds(drawn, surrogate, objectives)
-    values = _objective_values(drawn, rows, surrogate, encoding, objectives)
+    feasible = allowed & holds(drawn, surrogate, objectives)
+    values = objective_values(drawn, rows, surrogate, encoding, objectives)
     on_front, gain = _chances(values, feasible, others, objectives.reference)
     return Belief(
         _expected(mean, deviation, surrogate, objectives),
@@ -165,36 +165,6 @@ def _belief(
         on_front,
         gain,
     )
-
-
-def _objective_values(
-    drawn: Floats, rows: Tensor, surrogate: Surrogate, encoding: Encoding, objectives: Objectives
-) -> Floats:
-    """Draws of every objective, minimised: draws x points x objectives; the known ones are the same in each."""
-    columns = []
-    for index, objective in enumerate(objectives.objectives):
-        if objective.known:
-            exact = rows[:, encoding.inputs + encoding.known.index(index)].numpy()
-            columns.append(np.broadcast_to(exact, drawn.shape[:2]))
-        else:
-            columns.append(drawn[:, :, surrogate.metrics.index(objective.metric)])
-    return np.stack(columns, axis=-1)
-
-
-def _holds(drawn: Floats, surrogate: Surrogate, objectives: Objectives) -> NDArray[np.bool_]:
-    """Whether each draw of each point holds the learned constraints and does not fail. Shape draws x points."""
-    holds = np.ones(drawn.shape[:2], dtype=bool)
-    for bound in objectives.constraints:
-        if not bound.known:
-            holds &= _within(bound, drawn[:, :, surrogate.metrics.index(bound.metric)])
-    if FAILURE in surrogate.metrics:
-        holds &= drawn[:, :, surrogate.metrics.index(FAILURE)] <= 0.5
-    return holds
-
-
-def _within(bound: Constraint, positions: Floats) -> NDArray[np.bool_]:
-    direction = bound.sign * (1 if bound.scale.worst > bound.scale.best else -1)
-    return np.asarray(direction * (positions - bound.scale.position(bound.limit)) <= 0)
 
 
 def _chances(values: Floats, feasible: NDArray[np.bool_], others: Floats, reference: Floats) -> tuple[float, float]:

@@ -67,7 +67,7 @@ def create(
     sampler: Sampler = getattr(importlib.import_module(module), attribute)(space, objectives, seed, trials, **options)
     if transfer is None:
         return sampler
-    wrapped: Sampler = importlib.import_module("search.samplers.transfer").TransferSampler(sampler, transfer, space)
+    wrapped: Sampler = importlib.import_module("search.samplers.transfer").begin_with(transfer, sampler, space)
     return wrapped
 
 

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.synthetic_peft import encoder_table, measure
 from search.job import JobSpec
 from search.objectives import Objectives
 from search.samplers import NAMES, create
-from search.samplers.sampler import History, Observation, PastTrial, Proposal, Sampler
+from search.samplers.sampler import EXPECTED_GAIN, History, Observation, PastTrial, Proposal, Sampler
 from space.configuration import Configuration
 from space.errors import FieldError
 from space.load import load_space
@@ -37,6 +38,8 @@ TINY = {
     "learning_rate": [1e-3, 1e-3],
 }
 RUNGS = (0.11, 0.33, 1.0)
+SUBSTITUTES = ("sobol", "random")
+"""Strategies that a sampler falls back on, and says so."""
 
 
 def space_of(spec: Mapping[str, object], limits: ParameterLimits | None = None) -> SearchSpace:
@@ -59,6 +62,12 @@ def past(space: SearchSpace, number: int, proposal: Proposal, state: str, rungs:
     plan = space.plan(proposal.point)
     seen = tuple(Observation(rung, 0, measure(plan, DEPTH, rung)) for rung in rungs)
     return PastTrial(number, proposal.point, proposal.configuration, state, seen, proposal.attributes)
+
+
+def explained(proposal: Proposal, name: str) -> bool:
+    """It says what made it, the sampler asked or the one that took its place, and why, in a sentence of its own."""
+    known = proposal.strategy.split(":")[0] in {name, *SUBSTITUTES}
+    return known and len(proposal.reason.split()) > 2 and proposal.reason != proposal.strategy
 
 
 def mixed_history(space: SearchSpace, objectives: Objectives, sampler: Sampler, count: int) -> History:
@@ -111,20 +120,20 @@ def sampler(name: str, space: SearchSpace, objectives: Objectives) -> Sampler:
     return create(name, space, objectives, seed=3)
 
 
-def test_first_proposals_are_valid_and_explained(sampler: Sampler, space: SearchSpace) -> None:
+def test_first_proposals_are_valid_and_explained(name: str, sampler: Sampler, space: SearchSpace) -> None:
     for proposal in sampler.ask(History(), 3):
         assert space.check(proposal.point) is None
         assert space.decode(proposal.point) == proposal.configuration
-        assert proposal.strategy
-        assert proposal.reason
+        assert explained(proposal, name)
         json.dumps(dict(proposal.attributes), allow_nan=False)
 
 
 def test_proposals_are_new_whatever_became_of_the_others(
-    sampler: Sampler, space: SearchSpace, history: History
+    name: str, sampler: Sampler, space: SearchSpace, history: History
 ) -> None:
     """Neither finished, running nor failed trials come again, nor does one proposal within an answer."""
     proposals = sampler.ask(history, 4)
+    assert all(explained(proposal, name) for proposal in proposals)
     keys = [space.plan(trial.point).key for trial in history.trials]
     keys += [space.plan(proposal.point).key for proposal in proposals]
     assert len(proposals) == 4
@@ -153,6 +162,7 @@ def test_proposals_keep_to_the_limits(name: str, objectives: Objectives) -> None
     history = mixed_history(tight, objectives, create(name, tight, objectives, seed=0), 14)
     for proposal in create(name, tight, objectives, seed=0).ask(history, 3):
         assert tight.plan(proposal.point).trainable_parameters <= 600
+        assert explained(proposal, name)
 
 
 def test_a_tiny_space_is_used_up_and_then_nothing_is_proposed(name: str) -> None:
@@ -161,6 +171,7 @@ def test_a_tiny_space_is_used_up_and_then_nothing_is_proposed(name: str) -> None
     sampler = create(name, tiny, objectives, seed=0)
     trials: list[PastTrial] = []
     while proposals := sampler.ask(History(tuple(trials)), 1):
+        assert explained(proposals[0], name)
         trials.append(past(tiny, len(trials), proposals[0], "completed", (1.0,)))
     assert len({space_key(tiny, trial) for trial in trials}) == len(trials) == tiny.size() == 3 * DEPTH
     assert sampler.ask(History(tuple(trials)), 2) == []
@@ -183,7 +194,10 @@ def test_any_number_of_objectives(name: str, space: SearchSpace, metrics: tuple[
     objectives = objectives_of(space, *metrics)
     history = mixed_history(space, objectives, create("random", space, objectives, seed=0), 18)
     proposals = create(name, space, objectives, seed=0).ask(history, 2)
-    assert all(space.check(proposal.point) is None for proposal in proposals)
+    assert all(space.check(proposal.point) is None and explained(proposal, name) for proposal in proposals)
+    gains = [proposal.attributes.get(EXPECTED_GAIN) for proposal in proposals]
+    assert all((gain is not None) == (name == "bayes" and 1 < len(metrics) < 5) for gain in gains)
+    assert all(0 <= gain < np.prod(objectives.reference) for gain in gains if gain is not None)
 
 
 def test_a_start_where_nothing_is_feasible(name: str, space: SearchSpace) -> None:
@@ -192,7 +206,7 @@ def test_a_start_where_nothing_is_feasible(name: str, space: SearchSpace) -> Non
         objectives = objectives_of(space, constraints=(bound,))
         history = mixed_history(space, objectives, create("random", space, objectives, seed=0), 16)
         proposals = create(name, space, objectives, seed=0).ask(history, 2)
-        assert all(space.check(proposal.point) is None for proposal in proposals)
+        assert all(space.check(proposal.point) is None and explained(proposal, name) for proposal in proposals)
 
 
 def test_a_history_of_failures_alone(name: str, space: SearchSpace, objectives: Objectives) -> None:
@@ -200,6 +214,7 @@ def test_a_history_of_failures_alone(name: str, space: SearchSpace, objectives: 
     trials: list[PastTrial] = []
     for number in range(20):
         (proposal,) = sampler.ask(History(tuple(trials)), 1)
+        assert explained(proposal, name)
         trials.append(past(space, number, proposal, "failed"))
     assert len({space_key(space, trial) for trial in trials}) == 20
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).parents[2]
+PATIENCE = 60.0
+"""Seconds that a page may take where other work holds every core; Playwright's own are 5 and 30."""
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -77,8 +79,9 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seeded]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=1000 * PATIENCE)
     path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("no Chromium is installed")
@@ -92,6 +95,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser, seeded: Seeded) -> Iterator[Page]:
     """A fresh page; at the end it must have met no error and asked nobody but the service."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    context.set_default_timeout(1000 * PATIENCE)
     page = context.new_page()
     wrong: list[str] = []
     page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)

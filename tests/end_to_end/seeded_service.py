@@ -23,12 +23,14 @@ from api.wiring import make_services
 from evaluator.evaluate import Measurement, Progress
 from evaluator.inspection import Inspection
 from evaluator.pool.log import log_of
+from search.audit import Audit
+from search.audit_report import audit_report
 from search.baselines import baselines
 from search.finalists import finalists
 from search.front import build_front
-from search.front_report import report
 from search.job import JobSpec
 from search.ledger import Ledger, Trial
+from search.progress import progress_of
 from search.samplers.random import RandomSampler
 from search.samplers.sampler import Proposal
 from search.samplers.transfer import TransferSampler
@@ -132,6 +134,7 @@ class Search:
 
     def __post_init__(self) -> None:
         self.prepared: Prepared = prepare(self.spec, Seen(), self.store)
+        self.audit = Audit(self.spec.fidelity.steps(STEPS), self.prepared.objectives, 0, self.spec.fidelity.audit)
         self.rng = np.random.default_rng(len(self.spec.name))
         self.transfer = self.prepared.transfer(self.prepared.space)
         self.history: list[list[float]] = []
@@ -214,6 +217,7 @@ class Search:
         self.ledger.add_proposals([Proposal(point, space.decode(point), strategy, reason)], [space.plan(point)])
         trial = self.ledger.trials[before]
         stops = self.spec.fidelity.steps(STEPS)
+        audited = trial in self.audit.audited(self.ledger.of_kind("search"))
         if fails:
             record = self.ledger.start(trial, "rung", stops[0] / STEPS, stops[0], 0)
             message = "the training loss is nan at step 14; the learning rate is too high"
@@ -224,7 +228,7 @@ class Search:
             return trial
         for stop in stops:
             self.train(trial, "rung", stop, 0)
-            if stop < STEPS and self.rng.random() < 0.33:
+            if stop < STEPS and self.rng.random() < 0.33 and not audited:
                 self.ledger.set_trial(trial, "pruned")
                 return trial
         self.ledger.set_trial(trial, "completed")
@@ -255,24 +259,16 @@ class Search:
         front = build_front(list(self.ledger.trials.values()), self.prepared.objectives, STEPS)
         if front.points:
             self.history.append([self.seconds, self.completed, front.hypervolume])
-        sampled = len(self.ledger.of_kind("search"))
-        described = {**report(front, 0), "history": self.history}
-        best = {}
-        for objective in self.prepared.objectives.objectives:
-            values = [front.points[index].values[objective.metric] for index in front.on_front]
-            if values:
-                best[objective.metric] = max(values) if objective.goal == "maximize" else min(values)
+        described = progress_of(self.prepared.spec, self.ledger, front, self.history)
         self.ledger.update(
             {
                 "phase": phase,
-                "front": described,
-                "best": best,
-                "sampled": sampled,
-                "evaluations": {"completed": self.completed, "running": 2, "failed": 1},
                 "elapsed_seconds": self.seconds,
                 **({"transfer": self.transfer.report(self.ledger.history())} if self.transfer else {}),
+                "audit": audit_report(self.audit, self.ledger.of_kind("search"), self.audit.steps[0], []),
+                **described,
             },
-            events=[("front", {"trials": described["order"]})],
+            events=[("front", {"trials": described["front"]["order"]})],
         )
 
 
@@ -291,7 +287,9 @@ def spec_of(name: str, folder: Path, **fields: Any) -> JobSpec:
 def seed(store: Store, data_dir: Path) -> Search:
     """Fill the store; gives back the search that is still running."""
     budget = {"trials": 36, "minutes": 30, "steps": STEPS}
-    done = Search(store, data_dir, spec_of("News topics with MiniLM", data_dir, budget=budget))
+    done = Search(
+        store, data_dir, spec_of("News topics with MiniLM", data_dir, budget=budget, fidelity={"audit": 0.25})
+    )
     done.claim()
     for index in range(36):
         if index % 4 == 0 and index < 20:

@@ -46,6 +46,19 @@ def test_a_finished_search_shows_front_knee_and_trials(page: Page, seeded):
     expect(page.get_by_role("region", name="Trials").locator("tbody tr")).to_have_count(15)
 
 
+def test_a_finished_search_says_what_its_numbers_rest_on(page: Page, seeded):
+    open_job(page, seeded, "News topics with MiniLM")
+    front = page.get_by_role("region", name="Pareto front")
+    expect(front.get_by_text("Hollow points were not trained again")).to_be_visible()
+    front.get_by_text("The front as a table").click()
+    rows = front.get_by_role("table", name="Pareto front and baselines").get_by_role("row")
+    expect(rows.filter(has_text="2 fresh seeds").filter(has_text=re.compile(r"p\s=\s[01]\.")).first).to_be_visible()
+    expect(rows.filter(has_text="its selecting run (measured accuracy").first).to_contain_text(" to 0.")
+    short = page.get_by_role("region", name="Short runs")
+    expect(short.get_by_text("with a Spearman correlation of")).to_be_visible()
+    expect(short.get_by_role("table").get_by_role("row")).to_have_count(3)
+
+
 def test_points_are_picked_by_name_and_taken_away(page: Page, seeded, tmp_path: Path):
     open_job(page, seeded, "News topics with MiniLM")
     picks = page.get_by_role("region", name="Points to take")

@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from benchmarks.search.opponents.opponent import Opponent
     from benchmarks.search.problems.problem import Problem
 
-RUNGS = (0.125, 0.25, 1.0)
-"""Of the full run: what is recorded nearest to a job's default rungs, 0.11, 0.33 and 1."""
+RUNGS = (0.25, 1.0)
+"""Of the full run. Below a quarter, losses say little of the full run on the recorded table, and every rung costs an
+attachment and a validation again (docs/decisions/0011-the-model-decides-who-runs-on.md)."""
 
 _CLASSES = {
     "random": ("random", "Random", ()),

@@ -9,15 +9,20 @@ from search.objectives import Objectives
 from search.samplers.bayes.choice import choose, reproducible
 from search.samplers.bayes.design import design_words, initial_trials
 from search.samplers.bayes.encoding import Encoding
+from search.samplers.bayes.forecasting import forecasts
 from search.samplers.bayes.kinds import DEFAULT
 from search.samplers.bayes.source_prior import SourcePriors
 from search.samplers.bayes.surrogate import HYPERPARAMETERS, Surrogate
+from search.samplers.forecast import Answer, Standing
 from search.samplers.past import measured, next_number, rng_for, tried, with_proposals
 from search.samplers.random import RandomSampler
 from search.samplers.sampler import EXPECTED_GAIN, History, PastTrial, Proposal
 from search.samplers.sobol import SobolSampler
 from search.transfer.transfer import Transfer
 from space.space import SearchSpace
+
+FEWEST_FULL = 2
+"""Full runs that the model has seen before it forecasts: without any it knows no front."""
 
 
 class BayesSampler:
@@ -49,6 +54,25 @@ class BayesSampler:
         self._initial = initial_trials(len(space.dimensions), learned, trials)
 
     def ask(self, history: History, n: int) -> list[Proposal]:
+        return self._ask(history, n)[0]
+
+    def ask_and_forecast(self, history: History, n: int, standing: Standing) -> Answer:
+        proposals, surrogate = self._ask(history, n)
+        extended = with_proposals(history, proposals)
+        trials = measured(extended, self._objectives)
+        full = sum(any(seen.fidelity == 1.0 for seen in trial.observations) for trial in trials)
+        if full < FEWEST_FULL or len(extended.trials) < self._initial:
+            return Answer(proposals)
+        new = range(next_number(history), next_number(extended))
+        waiting = Standing(standing.waiting | frozenset(new), standing.finishing)
+        with reproducible(self._seed, next_number(extended)):
+            surrogate = surrogate or self._model(extended, trials)
+            rng = rng_for(self._seed, next_number(extended))
+            found = forecasts(surrogate, self._encoding, self._objectives, extended, waiting, rng)
+        return Answer(proposals, found, full)
+
+    def _ask(self, history: History, n: int) -> tuple[list[Proposal], Surrogate | None]:
+        """The proposals, and the model that they were made with, if it was one."""
         proposals: list[Proposal] = []
         surrogate: Surrogate | None = None
         while len(proposals) < n:
@@ -65,7 +89,7 @@ class BayesSampler:
             if proposal is None:
                 break
             proposals.append(proposal)
-        return proposals
+        return proposals, surrogate
 
     def _beside_design(self, history: History) -> int:
         """Trials that fill no place of the design: of sources that nothing speaks for so far."""

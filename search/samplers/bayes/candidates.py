@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from search.samplers.bayes.domain import Domain
 from space.encode import Point
 
-SAMPLES = 256
-STARTS = 24
+SAMPLES = 192
+STARTS = 16
 AROUND = 8
 """Random draws, points of the front to begin from, and neighbours of each: the acquisition function of three
 objectives has many hills, and a climb from few places misses the highest

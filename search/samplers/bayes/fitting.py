@@ -18,7 +18,7 @@ from torch import Tensor
 from search.samplers.bayes.encoding import Columns
 
 COLD_STEPS = 150
-WARM_STEPS = 15
+WARM_STEPS = 10
 """Steps of L-BFGS; past these the posterior hardly moves and a suggestion's time would not be bounded."""
 
 Hyperparameters = Mapping[str, Any]

@@ -10,8 +10,10 @@ from __future__ import annotations
 from botorch.posteriors.fully_bayesian import GaussianMixturePosterior
 from botorch.posteriors.gpytorch import GPyTorchPosterior
 from gpytorch.distributions import MultivariateNormal
+from linear_operator import to_linear_operator
 
 
 def matched(mixture: GaussianMixturePosterior) -> GPyTorchPosterior:
     """The Gaussian of a mixture's moments, of one output: batch_shape x q x 1."""
-    return GPyTorchPosterior(MultivariateNormal(mixture.mixture_mean.squeeze(-1), mixture.mixture_covariance_matrix))
+    covariance = to_linear_operator(mixture.mixture_covariance_matrix)
+    return GPyTorchPosterior(MultivariateNormal(mixture.mixture_mean.squeeze(-1), covariance))

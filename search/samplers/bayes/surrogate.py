@@ -15,13 +15,15 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from botorch.models.gpytorch import GPyTorchModel
-from botorch.models.model_list_gp_regression import ModelListGP
 from torch import Tensor
 
+from search.metrics import METRICS
 from search.objectives import Objectives
 from search.samplers.bayes.encoding import Encoding
 from search.samplers.bayes.fitting import Hyperparameters
 from search.samplers.bayes.kinds import DEFAULT, fit_of
+from search.samplers.bayes.models import Models
+from search.samplers.bayes.readings import LOSS, Reading, readings
 from search.samplers.bayes.source_prior import SourcePrior
 from search.samplers.sampler import History, PastTrial
 from search.scales import Scale
@@ -53,7 +55,10 @@ class Surrogate:
         priors = priors or {}
         scales: dict[str, Scale] = {each.metric: each.scale for each in objectives.objectives if not each.known}
         scales |= {each.metric: each.scale for each in objectives.constraints if not each.known}
-        data = {metric: _data(encoding, trials, metric, scale) for metric, scale in scales.items()}
+        data = {
+            metric: _data(encoding, readings(trials, metric, scale, quality=METRICS[metric].quality and metric != LOSS))
+            for metric, scale in scales.items()
+        }
         failed = [trial for trial in history.trials if trial.state == "failed"]
         if len(failed) >= ENOUGH_FAILURES:
             X = encoding.rows([trial.point for trial in (*trials, *failed)])
@@ -69,7 +74,7 @@ class Surrogate:
             prior.put_before(fitted[metric].model)
         self.metrics = tuple(fitted)
         models: list[GPyTorchModel] = [each.model for each in fitted.values()]
-        self.model = ModelListGP(*models)
+        self.model = Models(*models)
         self.hyperparameters = {metric: each.hyperparameters for metric, each in fitted.items()}
 
     def mean(self, X: Tensor) -> Tensor:
@@ -90,9 +95,8 @@ def starting_hyperparameters(history: History) -> Mapping[str, Hyperparameters]:
     return {}
 
 
-def _data(encoding: Encoding, trials: Sequence[PastTrial], metric: str, scale: Scale) -> tuple[Tensor, Tensor]:
-    """Every rung of every trial where the metric was measured: inputs n x width and values n x 1."""
-    seen = [(trial, each) for trial in trials for each in trial.observations if metric in each.values]
-    X = encoding.rows([trial.point for trial, _ in seen], [each.fidelity for _, each in seen])
-    places = [min(scale.position(each.values[metric]), WORST_MODELLED) for _, each in seen]
+def _data(encoding: Encoding, seen: Sequence[Reading]) -> tuple[Tensor, Tensor]:
+    """Every rung of every trial that was read: inputs n x width and values n x 1."""
+    X = encoding.rows([trial.point for trial, _, _ in seen], [fidelity for _, fidelity, _ in seen])
+    places = [min(value, WORST_MODELLED) for _, _, value in seen]
     return X, torch.tensor(places, dtype=torch.float64).unsqueeze(-1)

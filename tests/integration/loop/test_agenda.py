@@ -51,7 +51,7 @@ def agenda(tmp_path: Path, tiny_models: dict[str, Path], tiny_data: Path, clock:
             "task": {"data": {"path": str(tiny_data)}, "max_length": 16},
             "space": {"preset": "tiny"},
             "budget": {"trials": 4, "steps": STEPS, "minutes": 10},
-            "finalists": {"count": 2, "seeds": 2},
+            "finalists": {"count": 3, "seeds": 2},
             "sampler": {"name": "random"},
         }
     )
@@ -128,12 +128,21 @@ def test_the_finalists_come_last_with_seeds_that_selected_nothing(agenda: Agenda
     purposes = [chosen.purpose for chosen in ran]
     first = purposes.index("finalist")
     assert set(purposes[first:]) == {"finalist"}
-    assert purposes.count("finalist") == 4
+    assert purposes.count("finalist") == 6
     assert all((chosen.seed in agenda.fresh_seeds) == (chosen.stop_step == STEPS and chosen.purpose != "rung")
                for chosen in ran)  # fmt: skip
     assert len(ran) == len({(chosen.trial.number, chosen.purpose, chosen.stop_step, chosen.seed) for chosen in ran})
     assert agenda.sampled == 4
     assert agenda.reason() == "all 4 trials are sampled"
+
+
+def test_every_finalist_has_a_fresh_seed_before_any_but_the_first_has_two(agenda: Agenda, clock: Clock) -> None:
+    """The first shows the spread between seeds; wherever the minutes end after it, most points are confirmed."""
+    ran = [chosen for chosen in run_to_the_end(agenda, clock, seconds=1.0) if chosen.purpose == "finalist"]
+    first, second, third = agenda.ledger.job.progress["finalists"]
+    seeds = list(agenda.fresh_seeds)
+    expected = [(first, seeds[0]), (first, seeds[1]), (second, seeds[0]), (third, seeds[0]), (second, seeds[1])]
+    assert [(chosen.trial.number, chosen.seed) for chosen in ran] == [*expected, (third, seeds[1])]
 
 
 def test_the_reason_says_what_the_minutes_did_not_allow(agenda: Agenda, clock: Clock) -> None:
@@ -219,6 +228,11 @@ def test_a_trial_that_never_climbs_adds_nothing_and_counts_all_the_same(agenda: 
     measure(agenda, Next(fourth, "rung", STEPS, 0), loss=0.2)
     volumes = growth([first, second, third, fourth], agenda.objectives, STEPS)
     assert after_trials([fourth, third, second, first], agenda.objectives, STEPS) == [0.0, *volumes[:1] * 2, volumes[1]]
+    head = next(trial for trial in agenda.ledger.of_kind("baseline") if not trial.plan.entries)
+    measure(agenda, Next(head, "baseline", STEPS, 1), loss=0.01)
+    everyone = list(agenda.ledger.trials.values())
+    reached = build_front(everyone, agenda.objectives, STEPS).hypervolume
+    assert after_trials(everyone, agenda.objectives, STEPS) == [pytest.approx(reached)] * 4, "nothing beats it"
 
 
 def test_a_proposal_is_thought_about_while_the_ledger_changes(agenda: Agenda) -> None:

@@ -22,6 +22,8 @@ from api.settings import Settings
 from evaluator.evaluate import Measurement
 from evaluator.inspection import Inspection
 from evaluator.task import ModelSpec, TaskSpec
+from search.audit import Audit
+from search.audit_report import audit_report
 from search.front import build_front
 from search.front_report import report
 from search.ledger import Ledger
@@ -196,6 +198,8 @@ def searched(services: Services, submitted: str) -> Callable[[], JobRecord]:
         ledger.set_trial(ledger.trials[2], "failed", failure={"reason": "nan", "message": "the loss is not a number"})
         front = report(build_front(list(ledger.trials.values()), objectives, 10), seed=0)
         ledger.update(progress={"phase": "completed", "front": {**front, "history": [[1.5, 3, 0.4]]}, "sampled": 3})
+        audit = Audit((3, 10), objectives, seed=0, share=1.0)
+        ledger.update(progress={"audit": audit_report(audit, ledger.of_kind("search"), 3, ["the rung at 1% misled"])})
         folder = services.job_folder(job.id)
         folder.mkdir(parents=True)
         folder.joinpath("split.json").write_text("{}")

@@ -123,7 +123,11 @@ def test_jobs_are_listed(invoke: Invoke, job: str) -> None:
 def test_a_job_and_a_trial_are_shown(invoke: Invoke, job: str) -> None:
     shown = json.loads(invoke("show", job, "--json").stdout)
     assert (shown["state"], len(shown["trials"])) == ("completed", 4)
-    assert "nan" in invoke("show", job).stdout
+    assert shown["audit"]["audited"] == [0, 1, 2]
+    said = invoke("show", job).stdout
+    assert "nan" in said
+    assert "too few to tell how well short runs order configurations" in said
+    assert "the rung at 1% misled" in said
     trial = invoke("show", job, "--trial", "2").stdout
     assert "the loss is not a number" in trial
     assert "LoRA r=2 on query" in trial
@@ -137,6 +141,8 @@ def test_the_front_is_printed(invoke: Invoke, job: str) -> None:
     assert [point["trial"] for point in front["points"]] == [3, 0, 1]
     text = invoke("front", job).stdout
     assert "knee" in text
+    assert "P(front)" in text
+    assert "selected it" in text
     assert front["statement"] in text
 
 

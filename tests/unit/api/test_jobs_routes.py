@@ -28,7 +28,7 @@ def test_a_submission_is_queued_with_defaults_and_context(
     assert response.status_code == 201
     assert response.headers["location"] == f"{JOBS}/{job['id']}"
     assert (job["state"], job["name"]) == ("queued", "topics")
-    assert job["spec"]["sampler"] == {"name": "bayes", "seed": 0}
+    assert job["spec"]["sampler"] == {"name": "bayes", "surrogate": "gp", "seed": 0}
     context = store.job(job["id"]).context
     assert context["parameter_range"][0] > 0
     assert [each["metric"] for each in context["objectives"]["objectives"]] == ["accuracy", "trainable_parameters"]

@@ -49,6 +49,21 @@ def test_a_trial_has_plan_and_evaluations(client: TestClient, job: str) -> None:
     assert [(each["state"], each["failure"]["reason"]) for each in trial["evaluations"]] == [("failed", "nan")]
 
 
+def test_the_audit_says_what_short_runs_are_worth(client: TestClient, job: str) -> None:
+    audit = client.get(f"{JOBS}/{job}/audit").json()
+    assert (audit["metric"], audit["audited"], audit["counted"], audit["lowest"]) == ("accuracy", [0, 1, 2], 2, 0.3)
+    assert [(rung["step"], rung["fidelity"], rung["pairs"]) for rung in audit["rungs"]] == [(3, 0.3, 0)]
+    assert audit["rises"] == ["the rung at 1% misled"]
+    assert "2 audited configurations measured in full so far: too few" in audit["statement"]
+
+
+def test_a_job_that_has_not_begun_has_nothing_audited(client: TestClient, submitted: str) -> None:
+    audit = client.get(f"{JOBS}/{submitted}/audit").json()
+    assert (audit["audited"], audit["rungs"]) == ([], [])
+    assert audit["statement"] == "Nothing has been audited yet."
+    assert client.get(f"{JOBS}/nothing/audit").status_code == 404
+
+
 def test_the_front_parts_points_from_baselines(client: TestClient, job: str) -> None:
     front = client.get(f"{JOBS}/{job}/front").json()
     assert [point["trial"] for point in front["points"]] == [3, 0, 1]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
+from botorch.models.model_list_gp_regression import ModelListGP
 
 from benchmarks.synthetic_peft import encoder_table, measure
 from search.job import JobSpec
@@ -137,6 +138,19 @@ def test_the_acquisition_suits_the_objectives(
         values = chosen.function(encoding.rows(many(space, 5)).unsqueeze(-2))
     assert values.shape == (5,)
     assert bool(values.isfinite().all())
+
+
+@pytest.mark.parametrize("metrics", [["quality", "trainable_parameters"], ["quality", "adapter_bytes"]])
+def test_candidates_beside_shared_points_have_botorchs_own_posterior(
+    space: SearchSpace, history: History, metrics: list[str]
+) -> None:
+    surrogate, encoding = surrogate_of(space, build(space, metrics), history)
+    front = encoding.rows(many(space, 5))
+    X = torch.cat([front.expand(20, 5, -1), encoding.rows(many(space, 25)[5:]).unsqueeze(1)], dim=1)
+    with torch.no_grad():
+        ours, theirs = surrogate.model.posterior(X), ModelListGP.posterior(surrogate.model, X)
+        assert torch.allclose(ours.mean, theirs.mean, atol=1e-8)
+        assert torch.allclose(ours.distribution.covariance_matrix, theirs.distribution.covariance_matrix, atol=1e-6)
 
 
 def test_a_running_point_is_worth_little_more(space: SearchSpace, two: Objectives, history: History) -> None:
