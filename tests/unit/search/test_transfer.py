@@ -17,6 +17,7 @@ from search.samplers import create
 from search.samplers.bayes.encoding import Encoding
 from search.samplers.bayes.source_prior import SourcePrior, SourcePriors
 from search.samplers.bayes.surrogate import Surrogate
+from search.samplers.forecast import Forecaster, Standing
 from search.samplers.sampler import History, Observation, PastTrial
 from search.transfer.carried import carry, front_points
 from search.transfer.source import Source, SourceTrial
@@ -305,3 +306,17 @@ def test_a_source_that_points_the_wrong_way_has_no_slope() -> None:
     Y = torch.from_numpy(-3 * X[:, :1])
     assert torch.equal(prior.taken_off(Y, torch.from_numpy(X)), Y)
     assert prior.slope == 0.0
+
+
+def test_behind_sources_a_sampler_forecasts_as_before(
+    space: SearchSpace, deeper: SearchSpace, objectives: Objectives
+) -> None:
+    transfer = Transfer([source_of(deeper)], space, objectives, warm_start=2)
+    sampler = create("bayes", space, objectives, 3, 20, transfer=transfer)
+    assert isinstance(sampler, Forecaster)
+    history = history_of(space, 12)
+    answer = sampler.ask_and_forecast(history, 2, Standing())
+    assert [each.point for each in answer.proposals] == [each.point for each in sampler.ask(history, 2)]
+    assert [each.trial for each in answer.forecasts or []] == [12, 13]
+    only = Transfer([source_of(deeper)], space, objectives, warm_start=2, only=True)
+    assert not isinstance(create("bayes", space, objectives, 3, 2, transfer=only), Forecaster)
