@@ -27,9 +27,11 @@ from api.schemas import (
     PredictionRequest,
     PredictionView,
     SpaceReport,
+    TransferView,
     TrialDetail,
 )
 from api.settings import Settings
+from api.transfer import transfer_view
 from api.version import VERSION
 from evaluator.inspector import Inspector
 from evaluator.pool.log import log_of
@@ -79,7 +81,7 @@ class Services:
             Invalid, FieldError: naming each field at fault.
         """
         allowed = spec if self.trusted else rooted(spec, self.settings.allowed_roots)
-        return prepare(allowed, self.inspector)
+        return prepare(allowed, self.inspector, self.store)
 
     def submit(self, spec: JobSpec, idempotency_key: str | None = None) -> tuple[JobRecord, bool]:
         """Check a job and queue it; False when it was queued before under the same key. Nothing is kept of a bad one.
@@ -170,6 +172,15 @@ class Services:
     def importance(self, job_id: str) -> ImportanceView:
         """Which choices set the best trials apart."""
         return analysis.importance_view(self.store, self.store.job(job_id))
+
+    def transfer(self, job_id: str, against: str | None = None) -> TransferView:
+        """What the job made of earlier ones, compared with job `against` (default: the newest search of the same task).
+
+        Raises:
+            FieldError: `against`: there is no such job, or it does not compare.
+            NotFound: no such job.
+        """
+        return transfer_view(self.store, self.store.job(job_id), against)
 
     def predict(self, job_id: str, request: PredictionRequest) -> PredictionView:
         """What is known and believed about a configuration; the model is fitted in a process of its own, one at a time.

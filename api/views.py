@@ -60,7 +60,9 @@ def job_view(job: JobRecord) -> JobView:
 
 
 def job_detail(job: JobRecord) -> JobDetail:
-    return JobDetail(**_job_fields(job), context=job.context)
+    """Without what it keeps of earlier jobs' trials: those are asked for by the transfer."""
+    context = {name: value for name, value in job.context.items() if name != "sources"}
+    return JobDetail(**_job_fields(job), context=context)
 
 
 def _trial_fields(trial: TrialRecord) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from search.ladder import Ladder
 from search.ledger import Ledger, Trial
 from search.objectives import Objectives
 from search.sampling import Sampling
-from search.stop import Standing, Stop, stop
+from search.stop import SoFar, Stop, stop
 from search.thaw import Thaw
 from search.timekeeper import Timekeeper
 from storage.states import Purpose
@@ -62,7 +62,7 @@ class Agenda:
     def next(self) -> Next | None:
         return (
             self._retry() or self._baseline(interleaved=True) or self._audited() or self._search()
-            or self._after_sampling()
+            or self._repeated() or self._after_sampling()
         )  # fmt: skip
 
     # Sampling
@@ -93,7 +93,7 @@ class Agenda:
         stored = self.ledger.job.progress.get("stopped")
         if stored is not None:
             return Stop(**stored)
-        standing = Standing(
+        so_far = SoFar(
             sampled=self.sampled,
             minutes=self.time.seconds / 60,
             kept_minutes=self.time.kept_minutes,
@@ -102,7 +102,7 @@ class Agenda:
             hypervolumes=self._growth(),
             gain=self._gain(),
         )
-        found = stop(self.spec.budget, standing)
+        found = stop(self.spec.budget, so_far)
         if found is not None:
             self.ledger.update(progress={"stopped": asdict(found)})
         return found
@@ -174,8 +174,20 @@ class Agenda:
         return None if trial is None else self._begin(trial)
 
     def _begin(self, trial: Trial, reason: str = "") -> Next:
+        if self.spec.sources_only:
+            return Next(trial, "rung", self.ladder.steps[-1], self.fresh_seeds[0], reason)
         self._raise_lowest()
         return Next(trial, "rung", self.lowest, self.spec.sampler.seed, reason)
+
+    def _repeated(self) -> Next | None:
+        """The further seeds of points that sources chose: no run here selected them, so all of them count."""
+        if not self.spec.sources_only:
+            return None
+        for trial in self.ledger.of_kind("search"):
+            for seed in self.fresh_seeds if trial.measured_to(self.spec.budget.steps, "rung") else ():
+                if trial.evaluation("rung", self.spec.budget.steps, seed) is None:
+                    return Next(trial, "rung", self.spec.budget.steps, seed)
+        return None
 
     # The audit of short runs
 
@@ -190,6 +202,8 @@ class Agenda:
         return int(self.rises[-1]["step"]) if self.rises else self.ladder.steps[0]
 
     def _audited(self) -> Next | None:
+        if self.spec.sources_only:  # nothing is trained short
+            return None
         climb = None if self.time.is_the_finalists else self.audit.climb(self.ledger.of_kind("search"))
         return Next(climb.trial, "rung", climb.stop_step, self.spec.sampler.seed) if climb else None
 
@@ -306,7 +320,8 @@ class Agenda:
 
     def reason(self) -> str:
         """Why nothing more runs, in words for the user, with what the budget did not allow."""
-        why = self.stopped.reason if self.stopped else "the space holds no further configuration"
+        none_left = "the sources' fronts hold" if self.spec.sources_only else "the space holds"
+        why = self.stopped.reason if self.stopped else f"{none_left} no further configuration"
         cut = [part for part in (self._baselines_cut(), self._finalists_cut()) if part]
         limit = "minutes" if self.spec.budget.total_steps is None else "steps"
         if self.spec.budget.minutes is not None and limit == "steps":

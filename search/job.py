@@ -141,6 +141,26 @@ class FinalistsSpec(Frozen):
     seeds: int = Field(default=2, ge=1, le=100, description="fresh seeds for each, and for each baseline")
 
 
+class TransferSpec(Frozen):
+    """Earlier jobs that this one learns from."""
+
+    jobs: tuple[str, ...] = Field(default=(), max_length=10, description="ids of earlier jobs, any task, any model")
+    same_model: bool = Field(default=False, description="the latest jobs of the same base model too, five at most")
+    warm_start: int = Field(default=5, ge=0, le=100, description="first trials that are points of the sources' fronts")
+    only: bool = Field(
+        default=False,
+        description="sample nothing else, each in full with `finalists.seeds` seeds: does the front hold?",
+    )
+
+    @model_validator(mode="after")
+    def _names_something(self) -> TransferSpec:
+        if not self.jobs and not self.same_model:
+            raise ValueError("names no source; give jobs or same_model: true, or leave transfer out")
+        if len(set(self.jobs)) < len(self.jobs):
+            raise ValueError("jobs: one is named twice; name each once")
+        return self
+
+
 def _deeper(value: Any, levels: int) -> bool:
     """Whether a JSON-like value has containers within each other on more than `levels` levels."""
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else None
@@ -169,8 +189,23 @@ class JobSpec(Frozen):
     fidelity: FidelitySpec = FidelitySpec()
     sampler: SamplerSpec = SamplerSpec()
     finalists: FinalistsSpec = FinalistsSpec()
+    transfer: TransferSpec | None = Field(default=None, description="earlier jobs to learn from; see docs/transfer.md")
     baselines: bool = Field(default=True, description="train hand-made configurations beside the search's")
     workers: int = Field(default=2, ge=1, le=256, description="evaluations at once, as far as the pool has workers")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_finalists_without_a_search(cls, data: Any) -> Any:
+        """Where only sources' points are sampled, every one has its seeds, and none is chosen to be run again."""
+        transfer = data.get("transfer") if isinstance(data, dict) else None
+        only = transfer.get("only") if isinstance(transfer, dict) else getattr(transfer, "only", False)
+        finalists = data.get("finalists", {}) if only is True else None
+        return {**data, "finalists": {**finalists, "count": 0}} if isinstance(finalists, dict) else data
+
+    @property
+    def sources_only(self) -> bool:
+        """Nothing is searched: the points of earlier jobs' fronts are trained in full."""
+        return self.transfer is not None and self.transfer.only
 
     @field_validator("name")
     @classmethod

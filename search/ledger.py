@@ -12,7 +12,7 @@ from typing import Any
 
 from evaluator.evaluate import Measurement, Progress
 from search.samplers.forecast import Standing
-from search.samplers.sampler import History, Observation, PastTrial, Proposal
+from search.samplers.sampler import UNSELECTED, History, Observation, PastTrial, Proposal
 from space.configuration import Configuration
 from space.plan import Plan
 from storage.artifacts import Artifact
@@ -40,6 +40,11 @@ class Trial:
     @property
     def number(self) -> int:
         return self.record.number
+
+    @property
+    def unselected(self) -> bool:
+        """Another job chose it, and none of its runs here had a say."""
+        return bool(self.record.attributes.get(UNSELECTED))
 
     @property
     def ended(self) -> bool:

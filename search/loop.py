@@ -33,6 +33,7 @@ from search.samplers.sampler import Sampler
 from search.sampling import Sampling
 from search.settlement import settle
 from search.timekeeper import Timekeeper
+from search.transfer.transfer import Transfer
 from space.space import SearchSpace
 from storage.artifacts import Artifact, ArtifactStore
 from storage.errors import StaleAttempt, StoreError
@@ -74,6 +75,8 @@ class Loop:
     """The job's own: split, checkpoints, adapters on their way to the artifacts."""
     asked_to_end: Callable[[], Ending | None] = lambda: None
     clock: Callable[[], float] = time.monotonic
+    transfer: Transfer | None = None
+    """Earlier jobs that this one learns from."""
     _running: dict[str, EvaluationRecord] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -209,7 +212,7 @@ class Loop:
         below = [step for step in self.agenda.ladder.steps if step < chosen.stop_step]
         resume = self._checkpoint(chosen.trial, below[-1]) if climbing and below else None
         full = chosen.stop_step == self.full_steps
-        reported = chosen.purpose != "rung"
+        reported = chosen.purpose != "rung" or self.spec.sources_only
         return EvaluationRequest(
             evaluation=record.id,
             model=self.spec.model,
@@ -309,6 +312,7 @@ class Loop:
             "suggestion_seconds": self.sampling.seconds,
             "audit": self._audit(),
             **progress_of(self.spec, self.ledger, front, self._history),
+            **({} if self.transfer is None else {"transfer": self.transfer.report(self.ledger.history())}),
         }
         order = progress["front"]["order"]
         announced = {"trials": order, "hypervolume": front.hypervolume}

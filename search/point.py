@@ -47,10 +47,11 @@ class Point:
 def point_of(trial: Trial, objectives: Objectives, full_steps: int) -> Point | None:
     """What is known of a trial in full: its fresh seeds, else its own full run; None before it was measured in full.
 
-    A baseline's own run only chose its learning rate, so it is reported by fresh seeds or not at all.
+    All runs of a trial that another job chose are fresh. A baseline's own run only chose its learning rate, so it is
+    reported by fresh seeds or not at all.
     """
     full = runs_in_full(trial, objectives, full_steps)
-    fresh = tuple(measured for purpose, measured in full if purpose != "rung")
+    fresh = tuple(measured for purpose, measured in full if purpose != "rung" or trial.unselected)
     if fresh:
         return Point(trial, fresh, fresh=True)
     if not full or trial.record.kind == "baseline":

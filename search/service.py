@@ -208,6 +208,7 @@ class Service:
         space = prepared.space
         if space.needs_scores:
             space = space.with_scores(self._scores(job, prepared, split_file, asked_to_end))
+        transfer = prepared.transfer(space)
         return Loop(
             spec=spec,
             space=space,
@@ -219,7 +220,9 @@ class Service:
                 spec.sampler.seed,
                 spec.budget.trials,
                 spec.sampler.surrogate,
+                transfer,
             ),
+            transfer=transfer,
             baselines=self._baselines(job, prepared),
             ledger=Ledger(self.store, job, self.owner, LEASE_SECONDS),
             pool=self.pool,

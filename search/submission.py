@@ -14,11 +14,15 @@ from search.fields import Invalid, unstorable
 from search.job import JobSpec
 from search.objectives import Objectives
 from search.samplers.bayes.kinds import check_kind
+from search.transfer.read import read_sources
+from search.transfer.source import Source
+from search.transfer.transfer import Transfer
 from space.errors import FieldError
 from space.load import load_space
 from space.parameters import ParameterLimits
 from space.sites import SiteTable
 from space.space import SearchSpace
+from storage.store import Store
 
 RANGE_SEED = 0
 """The parameter range is partly found by sampling: the same job gives the same range."""
@@ -40,10 +44,20 @@ class Prepared:
     objectives: Objectives
     parameter_range: tuple[int, int]
     """Fewest and most trainable parameters of the space's valid configurations."""
+    sources: tuple[Source, ...] = ()
+    """Earlier jobs to learn from, as they stood at submission."""
 
     @property
     def table(self) -> SiteTable:
         return self.inspection.table
+
+    def transfer(self, space: SearchSpace) -> Transfer | None:
+        """What the job makes of its sources on `space`, its own with the scores that plans need."""
+        wanted = self.spec.transfer
+        if wanted is None or not self.sources:
+            return None
+        count = self.spec.budget.trials if wanted.only else wanted.warm_start
+        return Transfer(self.sources, space, self.objectives, count, wanted.only)
 
     def context(self) -> dict[str, Any]:
         """What is stored with the job, as JSON; `restore` reads it."""
@@ -53,11 +67,13 @@ class Prepared:
             "objectives": self.objectives.model_dump(mode="json"),
             "parameter_range": list(self.parameter_range),
             "space_size": self.space.size(),
+            **({"sources": [each.model_dump(mode="json") for each in self.sources]} if self.sources else {}),
         }
 
 
-def prepare(spec: JobSpec, inspector: Inspector) -> Prepared:
-    """Everything that a submission must pass: model and data, the space on this model, objectives and constraints.
+def prepare(spec: JobSpec, inspector: Inspector, store: Store | None = None) -> Prepared:
+    """Everything that a submission must pass: model and data, the space on this model, objectives and constraints, and
+    the earlier jobs it names, which `store` holds.
 
     Raises:
         Invalid: values that cannot be stored, each by its path in the spec.
@@ -75,7 +91,8 @@ def prepare(spec: JobSpec, inspector: Inspector) -> Prepared:
     rows = sum(inspection.class_counts)
     shares = [count / rows for count in inspection.class_counts] or None
     objectives = Objectives.of(spec, inspection.table, parameter_range, shares)
-    return Prepared(spec, inspection, space, objectives, parameter_range)
+    sources = read_sources(store, spec, space)
+    return Prepared(spec, inspection, space, objectives, parameter_range, sources)
 
 
 def restore(stored: JobSpec | Mapping[str, Any], context: Mapping[str, Any]) -> Prepared:
@@ -89,6 +106,7 @@ def restore(stored: JobSpec | Mapping[str, Any], context: Mapping[str, Any]) -> 
         _space(spec, inspection.table),
         Objectives.model_validate(context["objectives"]),
         (int(low), int(high)),
+        tuple(Source.model_validate(each) for each in context.get("sources", ())),
     )
 
 

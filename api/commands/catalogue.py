@@ -47,14 +47,18 @@ def check(
     from search.fields import parse
     from search.job import JobSpec
     from search.submission import prepare
+    from storage.open import open_store
 
     settings = load_settings(data_dir=data_dir, inspection_limit=inspection_limit)
     spec = parse(JobSpec, read_job(job_file))
     inspector = make_inspector(settings)
+    store = open_store(settings.url) if spec.transfer is not None else None
     try:
-        report = space_report(lambda: prepare(spec, inspector))
+        report = space_report(lambda: prepare(spec, inspector, store))
     finally:
         inspector.close()
+        if store is not None:
+            store.close()
     if as_json:
         print_json(report.model_dump(mode="json"))
     elif report.valid:

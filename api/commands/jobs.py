@@ -9,7 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from api.commands.options import ApiKey, DatabaseUrl, DataDir, JobFile, JobId, Json, Server
-from api.commands.output import print_audit, print_front, print_json, print_placement, print_table
+from api.commands.output import (
+    print_audit,
+    print_front,
+    print_json,
+    print_placement,
+    print_table,
+    print_transfer,
+)
 
 
 def client_of(data_dir: Path | None, database_url: str | None, server: str | None, api_key: str | None) -> Any:
@@ -73,6 +80,9 @@ def show(
     job: JobId,
     trial: Annotated[int | None, typer.Option(min=0, help="This trial with its evaluations.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Trials shown, the newest first.")] = 20,
+    against: Annotated[
+        str | None, typer.Option(help="What transferred is compared with this search of the same task.")
+    ] = None,
     as_json: Json = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
@@ -94,8 +104,11 @@ def show(
     found = client.get(f"/jobs/{job}")
     trials = client.get(f"/jobs/{job}/trials", descending=True, limit=limit)["items"]
     audit = client.get(f"/jobs/{job}/audit")
+    learns = found["spec"].get("transfer") is not None
+    transferred = client.get(f"/jobs/{job}/transfer", against=against) if learns else None
     if as_json:
-        print_json({**found, "audit": audit, "trials": trials})
+        more = {"transfer": transferred} if transferred else {}
+        print_json({**found, "audit": audit, **more, "trials": trials})
         return
     progress, cost = found["progress"], found["cost"]
     reason = f" ({found['reason']})" if found["reason"] else ""
@@ -106,6 +119,8 @@ def show(
     )
     if progress["gain"] is not None:
         typer.echo(Gain(**progress["gain"]).words)
+    if transferred:
+        print_transfer(transferred)
     rows = [
         [
             each["number"],

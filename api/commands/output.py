@@ -75,6 +75,34 @@ def print_front(front: dict[str, Any]) -> None:
     typer.echo(f"hypervolume {front['hypervolume']:.4f}, of the baselines alone {front['baseline_hypervolume']:.4f}")
 
 
+def print_transfer(found: dict[str, Any]) -> None:
+    """What a job made of earlier ones: each source, the points that were carried over, and what they reach."""
+    for source in found["sources"]:
+        typer.echo(f"source {source['job']} ({source['name']}): {source['statement']}")
+        for verdict in source["verdicts"]:
+            typer.echo(f"  {verdict['metric']}: {verdict['statement']}")
+    points = found["points"]
+    if points:
+        there = [name for name in points[0]["here"] if any(name in point["there"] for point in points)]
+        tested = sorted({name for point in points for name in point["test"]})
+        columns = [f"{name} there" for name in there]
+        columns += [f"{name} here" for name in points[0]["here"]] + [f"test {name}" for name in tested]
+        rows = [
+            [
+                point["trial"],
+                point["source_trial"],
+                "+".join(point["methods"]),
+                *(point["there"].get(name) for name in there),
+                *(_with_bounds(value, point["intervals"].get(name)) for name, value in point["here"].items()),
+                *(point["test"].get(name) for name in tested),
+                point["seeds"],
+            ]
+            for point in points
+        ]
+        print_table(["trial", "there", "what", *columns, "seeds"], rows)
+    typer.echo(found["statement"])
+
+
 def _mark(point: dict[str, Any], knee: int | None) -> str:
     if not point["feasible"]:
         return "breaks a constraint"
@@ -84,9 +112,13 @@ def _mark(point: dict[str, Any], knee: int | None) -> str:
 
 
 def _with_interval(point: dict[str, Any], name: str) -> str:
-    value, bounds = point["objectives"][name], point["intervals"].get(name)
-    exact = bounds is None or bounds[0] == bounds[1]
-    return shown(value) if exact else f"{shown(value)} ± {(bounds[1] - bounds[0]) / 2:.2g}"
+    return _with_bounds(point["objectives"][name], point["intervals"].get(name))
+
+
+def _with_bounds(value: float, bounds: Sequence[float] | None) -> str:
+    if bounds is None or bounds[0] == bounds[1]:
+        return shown(value)
+    return f"{shown(value)} ± {(bounds[1] - bounds[0]) / 2:.2g}"
 
 
 def print_audit(audit: dict[str, Any]) -> None:

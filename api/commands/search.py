@@ -22,7 +22,7 @@ from api.commands.options import (
     TimeLimit,
     Workers,
 )
-from api.commands.output import complain, print_front, print_json
+from api.commands.output import complain, print_front, print_json, print_transfer
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -73,6 +73,75 @@ def search(
         _conclude(services, job, as_json)
     finally:
         services.close()
+
+
+def transfer(
+    source: Annotated[str, typer.Argument(metavar="SOURCE_JOB", help="The earlier job.", show_default=False)],
+    job_file: Annotated[Path, typer.Argument(metavar="TARGET.yaml", help="Where to carry it.", show_default=False)],
+    points: Annotated[int, typer.Option(min=1, max=100, help="Points of the source's front to carry over.")] = 5,
+    against: Annotated[
+        str | None, typer.Option(help="A search of the target's task to compare with; default: the newest one.")
+    ] = None,
+    as_json: Json = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    workers: Workers = None,
+    pool: PoolName = None,
+    memory_limit: MemoryLimit = None,
+    time_limit: TimeLimit = None,
+    inspection_limit: InspectionLimit = None,
+) -> None:
+    """Train an earlier front's points on another task or model, and say how much of it holds there. No server needed;
+    Ctrl-C pauses, and `paretune search --resume` goes on."""
+    from api.settings import load_settings
+    from api.wiring import make_services
+
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    settings = load_settings(
+        data_dir=data_dir,
+        database_url=database_url,
+        workers=workers,
+        pool=pool,
+        memory_limit=memory_limit,
+        time_limit=time_limit,
+        inspection_limit=inspection_limit,
+    )
+    services = make_services(settings, trusted=True)
+    try:
+        job = _queue_transfer(services, source, job_file, points)
+        typer.echo(f"job {job.id}: {job.spec['name']}, kept in {settings.data_dir}", err=True)
+        job = _run(services, job.id)
+        _conclude_transfer(services, job, against, as_json)
+    finally:
+        services.close()
+
+
+def _queue_transfer(services: Services, source: str, job_file: Path, points: int) -> JobRecord:
+    """The target's job with nothing but the source's points to sample."""
+    from api.jobfile import read_job
+    from search.fields import parse
+    from search.job import JobSpec
+
+    content = read_job(job_file)
+    spec = parse(JobSpec, content)
+    fields = {
+        **content,
+        "name": f"{spec.name}: front of {source}"[:200],
+        "transfer": {"jobs": [source], "only": True},
+        "budget": {**spec.budget.model_dump(), "trials": points},
+    }
+    return services.submit(parse(JobSpec, fields))[0]
+
+
+def _conclude_transfer(services: Services, job: JobRecord, against: str | None, as_json: bool) -> None:
+    if job.state != "completed":
+        _conclude(services, job, as_json)
+    found = services.transfer(job.id, against).model_dump(mode="json")
+    if as_json:
+        print_json({"id": job.id, "state": job.state, "reason": job.reason, "transfer": found})
+    else:
+        print_transfer(found)
+        typer.echo(f"completed: {job.reason}; see it again with `paretune show {job.id}`", err=True)
 
 
 def _queue(services: Services, job_file: Path | None) -> JobRecord:
@@ -194,4 +263,4 @@ def _conclude(services: Services, job: JobRecord, as_json: bool) -> None:
             raise typer.Exit(1)
 
 
-COMMANDS = (search,)
+COMMANDS = (search, transfer)

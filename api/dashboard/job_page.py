@@ -17,6 +17,7 @@ from api.dashboard.importance_panel import ImportancePanel
 from api.dashboard.knee_panel import KneePanel
 from api.dashboard.not_found import not_found
 from api.dashboard.picks_panel import PicksPanel
+from api.dashboard.transfer_panel import TransferPanel
 from api.dashboard.trials_table import TrialsTable
 from api.schemas import FrontView
 from api.services import Services
@@ -94,6 +95,7 @@ class JobPage:
                 self._picks = PicksPanel(services, job.id, front, depth)
                 self._audit = AuditPanel()
             self._importance = ImportancePanel()
+        self._transfer = TransferPanel(services, job.id, depth) if job.context.get("sources") else None
         with card("Trials"):
             self._trials = TrialsTable(job.id, [each.metric for each in front.objectives], depth)
         self._show(job, front)
@@ -118,6 +120,8 @@ class JobPage:
                 self._knee.update(front)
                 self._hypervolume.update(front)
                 await self.refresh_analysis()
+                if self._transfer is not None:
+                    await self._transfer.update()
         if last != self._seen:
             self._seen = last
             await self.refresh_trials()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from api.routes import analysis, audit, events, front, health, jobs, methods, metrics, recipe, spaces, trials
+from api.routes import analysis, audit, events, front, health, jobs, methods, metrics, recipe, spaces, transfer, trials
 
 ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
@@ -12,6 +12,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     front.router,
     recipe.router,
     analysis.router,
+    transfer.router,
     audit.router,
     events.router,
     spaces.router,

@@ -217,6 +217,60 @@ PREDICTION: dict[str, Any] = {
     "hypervolume expected to be added; a Gaussian process on 52 trials.",
 }
 
+TRANSFER: dict[str, Any] = {
+    "sources": [
+        {
+            "job": "5b1f0c77a2e94d03",
+            "name": "reviews",
+            "model": "minilm",
+            "data": "reviews.jsonl",
+            "trials": 40,
+            "carried": 38,
+            "statement": "38 of 40 configurations fit this job's space",
+            "verdicts": [
+                {
+                    "metric": "accuracy",
+                    "state": "kept",
+                    "weight": 1.0,
+                    "kendall": 0.58,
+                    "interval": [0.32, 0.76],
+                    "trials": 20,
+                    "statement": "believed after 20 trials: Kendall +0.58 [+0.32, +0.76]",
+                }
+            ],
+        }
+    ],
+    "points": [
+        {
+            "trial": 0,
+            "source": "5b1f0c77a2e94d03",
+            "source_trial": 12,
+            "configuration": CONFIGURATION,
+            "methods": ["lora"],
+            "there": {"accuracy": 0.71, "trainable_parameters": 24576.0},
+            "here": {"accuracy": 0.938, "trainable_parameters": 24576.0},
+            "intervals": {"accuracy": [0.929, 0.947]},
+            "test": {"accuracy": 0.931},
+            "seeds": 2,
+            "on_front": True,
+        }
+    ],
+    "hypervolume": 0.401,
+    "baselines": {
+        "against": "the hand-made baselines",
+        "hypervolume": 0.352,
+        "difference": 0.049,
+        "interval": [0.021, 0.077],
+        "answer": "transfers",
+    },
+    "search": None,
+    "against": None,
+    "ordering": {"kendall": 0.6, "interval": [-1.0, 1.0], "trials": 4},
+    "answer": "transfers",
+    "statement": "The transferred configuration dominates a hypervolume of 0.4010. Against the hand-made baselines "
+    "(0.3520): +0.0490 [+0.0210, +0.0770]. The front transfers.",
+}
+
 SPACE_REPORT: dict[str, Any] = {
     "valid": True,
     "size": 1.2e9,

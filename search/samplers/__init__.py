@@ -11,6 +11,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from search.samplers.bayes.kinds import DEFAULT, check_kind
+from search.samplers.forecast import Forecaster
 from search.samplers.sampler import Sampler
 from space.errors import FieldError
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
     from search.objectives import Objectives
+    from search.transfer.transfer import Transfer
     from space.space import SearchSpace
 
 _CLASSES = {
@@ -34,6 +36,8 @@ _STUDY_CLASSES = {
     "sobol": ("search.samplers.as_optuna.independent", "SobolStudySampler"),
     "bayes": ("search.samplers.as_optuna.bayes", "BayesStudySampler"),
 }
+_LEARN_FROM_SOURCES = ("bayes",)
+"""Samplers whose model takes what earlier jobs measured; the others begin with the sources' fronts only."""
 _OPTUNAS_OWN = {"tpe": "TPESampler", "nsga2": "NSGAIISampler"}
 
 
@@ -44,10 +48,11 @@ def create(
     seed: int,
     trials: int | None = None,
     surrogate: str = DEFAULT,
+    transfer: Transfer | None = None,
 ) -> Sampler:
     """The sampler called `name`, for one job that may sample `trials` configurations (None: unknown).
 
-    `surrogate`: the model of `bayes`; others have none.
+    `surrogate`: the model of `bayes`; others have none. `transfer`: earlier jobs to learn from.
 
     Raises:
         FieldError: there is none of that name, or its surrogate needs packages that are not installed.
@@ -55,11 +60,18 @@ def create(
     if name not in _CLASSES:
         raise FieldError("sampler.name", f"unknown sampler {name!r}; known: {', '.join(NAMES)}")
     module, attribute = _CLASSES[name]
-    options = {"surrogate": surrogate} if name == "bayes" else {}
+    options: dict[str, Any] = {"surrogate": surrogate} if name == "bayes" else {}
     if options:
         check_kind(surrogate, "sampler.surrogate")
+    if name in _LEARN_FROM_SOURCES:
+        options["transfer"] = transfer
     sampler: Sampler = getattr(importlib.import_module(module), attribute)(space, objectives, seed, trials, **options)
-    return sampler
+    if transfer is None:
+        return sampler
+    wrapped = importlib.import_module("search.samplers.transfer")
+    forecasts = isinstance(sampler, Forecaster) and not transfer.only
+    made: Sampler = (wrapped.TransferForecaster if forecasts else wrapped.TransferSampler)(sampler, transfer, space)
+    return made
 
 
 def create_sampler(name: str = "bayes", seed: int = 0, **options: Any) -> BaseSampler:

@@ -16,6 +16,8 @@ from space.encode import Point
 EXPECTED_GAIN = "expected_gain"
 """Attribute of a proposal: the hypervolume that the sampler's model expects it to add at full fidelity, in the scaled
 objectives; left out by samplers without such a model."""
+UNSELECTED = "unselected"
+"""Attribute of a proposal that another job chose, in a job that searches for nothing itself."""
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,9 @@ from search.front import build_front
 from search.job import JobSpec
 from search.ledger import Ledger, Trial
 from search.progress import progress_of
+from search.samplers.random import RandomSampler
 from search.samplers.sampler import Proposal
+from search.samplers.transfer import TransferSampler
 from search.submission import Prepared, prepare
 from space.sites import Site, SiteTable
 from storage.store import Store
@@ -131,13 +133,14 @@ class Search:
     """Whether paying for parameters buys nothing."""
 
     def __post_init__(self) -> None:
-        self.prepared: Prepared = prepare(self.spec, Seen())
+        self.prepared: Prepared = prepare(self.spec, Seen(), self.store)
         self.audit = Audit(self.spec.fidelity.steps(STEPS), self.prepared.objectives, 0, self.spec.fidelity.audit)
         self.rng = np.random.default_rng(len(self.spec.name))
+        self.transfer = self.prepared.transfer(self.prepared.space)
         self.history: list[list[float]] = []
         self.completed = 0
         self.seconds = 0.0
-        self.store.create_job(self.prepared.spec.model_dump(mode="json"), self.prepared.context())
+        self.job = self.store.create_job(self.prepared.spec.model_dump(mode="json"), self.prepared.context())[0].id
 
     def claim(self) -> None:
         job = self.store.claim_job(OWNER, LEASE)
@@ -232,6 +235,20 @@ class Search:
         self.publish()
         return trial
 
+    def transferred(self) -> None:
+        """The sources' points, as `TransferSampler` proposes them."""
+        assert self.transfer is not None
+        proposals = TransferSampler(
+            RandomSampler(self.prepared.space, self.prepared.objectives, 0), self.transfer, self.prepared.space
+        ).ask(self.ledger.history(), self.transfer.warm_start)
+        before = len(self.ledger.trials)
+        self.ledger.add_proposals(proposals, [self.prepared.space.plan(each.point) for each in proposals])
+        for number in range(before, before + len(proposals)):
+            for seed in (101, 102):
+                self.train(self.ledger.trials[number], "rung", STEPS, seed)
+            self.ledger.set_trial(self.ledger.trials[number], "completed")
+            self.publish()
+
     def finalists(self) -> None:
         front = build_front(list(self.ledger.trials.values()), self.prepared.objectives, STEPS)
         for trial in finalists(front, 5, 0):
@@ -248,6 +265,7 @@ class Search:
                 "phase": phase,
                 "elapsed_seconds": self.seconds,
                 "audit": audit_report(self.audit, self.ledger.of_kind("search"), self.audit.steps[0], []),
+                **({"transfer": self.transfer.report(self.ledger.history())} if self.transfer else {}),
                 **described,
             },
             events=[("front", {"trials": described["front"]["order"]})],
@@ -308,6 +326,16 @@ def seed(store: Store, data_dir: Path) -> Search:
     level.finalists()
     level.publish("completed")
     level.ledger.end("completed", "6 trials are done")
+
+    carried = spec_of("Reviews, from news topics", data_dir, transfer={"jobs": [done.job], "warm_start": 6})
+    moved = Search(store, data_dir, carried)
+    moved.claim()
+    moved.baseline(0)
+    moved.baseline(1)
+    moved.transferred()
+    moved.sampled()
+    moved.publish("completed")
+    moved.ledger.end("completed", "7 trials are done")
 
     broken = Search(store, data_dir, spec_of("Broken data", data_dir))
     broken.claim()

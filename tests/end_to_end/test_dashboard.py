@@ -231,3 +231,18 @@ def test_dark_is_remembered_and_a_narrow_window_fits(page: Page, seeded):
     page.reload()
     expect(page.locator("body")).to_have_class(re.compile("body--dark"))
     assert page.evaluate("document.documentElement.scrollWidth") <= 800
+
+
+def test_a_search_with_sources_shows_whether_their_front_holds(page: Page, seeded):
+    open_job(page, seeded, "Reviews, from news topics")
+    transfer = page.get_by_role("region", name="Transfer")
+    expect(transfer).to_contain_text("transferred configurations dominate a hypervolume of", timeout=20_000)
+    expect(transfer).to_contain_text("Accuracy: believed after")
+    expect(transfer.get_by_role("link", name="News topics with MiniLM")).to_be_visible()
+    expect(transfer.get_by_text("Accuracy in the source")).to_be_visible()
+    transfer.get_by_text("Transferred points as a table").click()
+    rows = transfer.get_by_role("table", name="Transferred points").locator("tbody tr")
+    expect(rows).to_have_count(transfer.locator(".scatterlayer .point").count())
+    open_job(page, seeded, "A flat one")
+    expect(page.get_by_role("region", name="Trials")).to_be_visible()
+    expect(page.get_by_role("region", name="Transfer")).to_have_count(0)

@@ -11,12 +11,14 @@ from search.samplers.bayes.design import design_words, initial_trials
 from search.samplers.bayes.encoding import Encoding
 from search.samplers.bayes.forecasting import forecasts
 from search.samplers.bayes.kinds import DEFAULT
+from search.samplers.bayes.source_prior import SourcePriors
 from search.samplers.bayes.surrogate import HYPERPARAMETERS, Surrogate
 from search.samplers.forecast import Answer, Standing
 from search.samplers.past import measured, next_number, rng_for, tried, with_proposals
 from search.samplers.random import RandomSampler
 from search.samplers.sampler import EXPECTED_GAIN, History, PastTrial, Proposal
 from search.samplers.sobol import SobolSampler
+from search.transfer.transfer import Transfer
 from space.space import SearchSpace
 
 FEWEST_FULL = 2
@@ -36,7 +38,9 @@ class BayesSampler:
         seed: int,
         trials: int | None = None,
         surrogate: str = DEFAULT,
+        transfer: Transfer | None = None,
     ) -> None:
+        """`transfer`: earlier jobs, whose models the surrogate starts from."""
         self._space = space
         self._objectives = objectives
         self._seed = seed
@@ -45,6 +49,8 @@ class BayesSampler:
         self._sobol = SobolSampler(space, objectives, seed)
         self._random = RandomSampler(space, objectives, seed)
         learned = sum(not objective.known for objective in objectives.objectives)
+        self._transfer = transfer
+        self._priors = None if transfer is None else SourcePriors(self._encoding, transfer)
         self._initial = initial_trials(len(space.dimensions), learned, trials)
 
     def ask(self, history: History, n: int) -> list[Proposal]:
@@ -73,7 +79,7 @@ class BayesSampler:
             extended = with_proposals(history, proposals)
             trials = measured(extended, self._objectives)
             place = len(extended.trials) + 1
-            design = design_words(place, self._initial, len(trials))
+            design = design_words(place, self._initial + self._beside_design(extended), len(trials))
             if design is not None:
                 proposal = self._design(extended, design)
             else:
@@ -85,8 +91,13 @@ class BayesSampler:
             proposals.append(proposal)
         return proposals, surrogate
 
+    def _beside_design(self, history: History) -> int:
+        """Trials that fill no place of the design: of sources that nothing speaks for so far."""
+        return 0 if self._transfer is None else len(self._transfer.unproven(history))
+
     def _model(self, history: History, trials: list[PastTrial]) -> Surrogate:
-        return Surrogate(self._encoding, self._objectives, history, trials, self._surrogate)
+        priors = {} if self._priors is None else self._priors.of(history)
+        return Surrogate(self._encoding, self._objectives, history, trials, self._surrogate, priors)
 
     def _design(self, history: History, what: str) -> Proposal | None:
         found = self._sobol.ask(history, 1)

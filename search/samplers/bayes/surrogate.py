@@ -24,6 +24,7 @@ from search.samplers.bayes.fitting import Hyperparameters
 from search.samplers.bayes.kinds import DEFAULT, fit_of
 from search.samplers.bayes.models import Models
 from search.samplers.bayes.readings import LOSS, Reading, readings
+from search.samplers.bayes.source_prior import SourcePrior
 from search.samplers.sampler import History, PastTrial
 from search.scales import Scale
 
@@ -47,8 +48,11 @@ class Surrogate:
         history: History,
         trials: list[PastTrial],
         kind: str = DEFAULT,
+        priors: Mapping[str, SourcePrior] | None = None,
     ) -> None:
-        """`trials`: those of `history` that were measured; at least two. `kind`: one of `kinds.KINDS`."""
+        """`trials`: those of `history` that were measured; at least two. `kind`: one of `kinds.KINDS`. `priors`: for
+        some metrics, the mean that earlier jobs give."""
+        priors = priors or {}
         scales: dict[str, Scale] = {each.metric: each.scale for each in objectives.objectives if not each.known}
         scales |= {each.metric: each.scale for each in objectives.constraints if not each.known}
         data = {
@@ -60,9 +64,14 @@ class Surrogate:
             X = encoding.rows([trial.point for trial in (*trials, *failed)])
             Y = torch.tensor([[0.0]] * len(trials) + [[1.0]] * len(failed), dtype=torch.float64)
             data[FAILURE] = (X, Y)
+        for metric, prior in priors.items():
+            X, Y = data[metric]
+            data[metric] = (X, prior.taken_off(Y, X))
         self.kind = kind
         start, fit = starting_hyperparameters(history), fit_of(kind)
         fitted = {metric: fit(X, Y, encoding.columns, start.get(metric)) for metric, (X, Y) in data.items()}
+        for metric, prior in priors.items():
+            prior.put_before(fitted[metric].model)
         self.metrics = tuple(fitted)
         models: list[GPyTorchModel] = [each.model for each in fitted.values()]
         self.model = Models(*models)

@@ -29,10 +29,10 @@ def hear_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def run(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+def run(folder: Path, *arguments: str, command: str = "search") -> subprocess.Popen[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PARETUNE_")}
     return subprocess.Popen(
-        [sys.executable, "-m", "api.cli", "search", "--data-dir", str(folder / "kept"), "--workers", "1", *arguments],
+        [sys.executable, "-m", "api.cli", command, "--data-dir", str(folder / "kept"), "--workers", "1", *arguments],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -146,3 +146,27 @@ def test_a_dead_owner_s_job_goes_on_here_once_its_lease_ran_out(tmp_path: Path, 
         assert json.loads(output)["state"] == "completed"
     finally:
         services.close()
+
+
+def test_an_earlier_front_is_carried_to_another_task(tmp_path: Path, job_file: Path) -> None:
+    source = {**yaml.safe_load(job_file.read_text()), "budget": {"trials": 3, "steps": 4}}
+    job_file.write_text(yaml.safe_dump(source))
+    with run(tmp_path, str(job_file), "--json") as process:
+        earlier = json.loads(process.communicate(timeout=PATIENCE)[0])
+    assert earlier["state"] == "completed"
+    rows = [{"text": f"{text} {index}", "label": text[0]} for index in range(20) for text in ("rain", "voters", "film")]
+    (tmp_path / "other.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    target = {**source, "name": "other", "task": {"data": {"path": "other.jsonl"}, "max_length": 16}}
+    file = tmp_path / "target.yaml"
+    file.write_text(yaml.safe_dump(target))
+    with run(tmp_path, earlier["id"], str(file), "--points", "2", "--json", command="transfer") as process:
+        answer = json.loads(process.communicate(timeout=PATIENCE)[0])
+    assert process.returncode == 0
+    found = answer["transfer"]
+    assert [each["job"] for each in found["sources"]] == [earlier["id"]]
+    there = {point["trial"]: point["objectives"] for point in earlier["front"]["points"]}
+    assert 1 <= len(found["points"]) <= 2
+    for point in found["points"]:
+        assert point["there"] == there[point["source_trial"]]
+        assert point["seeds"] == 2
+        assert "accuracy" in point["test"]

@@ -44,7 +44,7 @@ class Setting:
                 **fields,
             }
         )
-        prepared = prepare(spec, TaskExaminer())
+        prepared = prepare(spec, TaskExaminer(), self.store)
         job, _ = self.store.create_job(prepared.spec.model_dump(mode="json"), prepared.context())
         return job
 

@@ -24,6 +24,8 @@ EXPECTED = {
     ("get", "/v1/jobs/{job_id}/audit"),
     ("get", "/v1/jobs/{job_id}/importance"),
     ("get", "/v1/jobs/{job_id}/picks"),
+    ("get", "/v1/jobs/{job_id}/transfer"),
+    ("get", "/v1/jobs/{job_id}/audit"),
     ("post", "/v1/jobs/{job_id}/predict"),
     ("get", "/v1/jobs/{job_id}/events"),
     ("post", "/v1/spaces/check"),

@@ -1,0 +1,119 @@
+"""What a source saves, and what a misleading one costs: `python -m benchmarks.transfer --seeds 4`.
+
+The problem (`benchmarks.synthetic_peft`) has a known front; nothing is trained. The source is a random search of a
+deeper and wider model on which accuracies are lower and not in proportion (`related`), or the same with accuracy turned
+around (`opposite`). Printed is the share of the known front's hypervolume that the trials so far reach without noise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from benchmarks.synthetic_peft import encoder_table, known_front, measure
+from search.job import JobSpec
+from search.objectives import Objectives
+from search.pareto import hypervolume
+from search.samplers import create
+from search.samplers.sampler import History, Observation, PastTrial
+from search.transfer.source import Source, SourceTrial
+from search.transfer.transfer import Transfer
+from space.load import load_space
+from space.methods import METHODS
+from space.plan import Plan
+from space.space import SearchSpace
+
+DEPTH, SOURCE_DEPTH = 4, 6
+NOISE = 0.01
+WARM_START = 4
+SOURCE_TRIALS = 40
+_NAMES = ("lora", "ia3", "serial-adapter", "prefix-tuning")
+SPEC = {
+    "methods": list(_NAMES),
+    "size": {"lora": [1, 2, 4, 8, 16], "serial-adapter": [2, 4, 8, 16, 32], "prefix-tuning": [1, 2, 5, 10]},
+    "sites": {name: [list(METHODS[name].default_roles)] for name in _NAMES},
+    "layers": "bits",
+    "learning_rate": [1e-4, 3e-2],
+}
+
+
+def problem() -> tuple[SearchSpace, Objectives]:
+    """The space that is searched, and what is optimised: accuracy and trainable parameters."""
+    space = load_space(SPEC, encoder_table(DEPTH, 64))
+    spec = JobSpec.model_validate({"model": {"path": "model"}, "task": {"data": {"path": "rows.jsonl"}}})
+    return space, Objectives.of(spec, space.table, (0, 50_000), [0.2] * 5)
+
+
+def related(plan: Plan) -> dict[str, float]:
+    values = measure(plan, SOURCE_DEPTH, noise=NOISE)
+    return {**values, "accuracy": 0.6 * values["accuracy"] ** 1.5, "loss": 1.5 * values["loss"]}
+
+
+def opposite(plan: Plan) -> dict[str, float]:
+    values = related(plan)
+    return {**values, "accuracy": 0.6 - values["accuracy"], "loss": 3.0 - values["loss"]}
+
+
+def source(name: str, measured: Callable[[Plan], dict[str, float]]) -> Source:
+    """What a random search of the deeper model found."""
+    space = load_space(SPEC, encoder_table(SOURCE_DEPTH, 128))
+    rng = np.random.default_rng(7)
+    found = []
+    for number in range(SOURCE_TRIALS):
+        point = space.sample(rng)
+        values = measured(space.plan(point))
+        seen = (Observation(1.0, 0, values),)
+        configuration = space.decode(point)
+        found.append(
+            SourceTrial(number=number, configuration=configuration, observations=seen, reported=values, seeds=1)
+        )
+    return Source(job=name, name=name, data="other", model="deeper", trials=tuple(found))
+
+
+def search(
+    space: SearchSpace, objectives: Objectives, sources: Sequence[Source], seed: int, trials: int
+) -> tuple[list[PastTrial], list[float], Transfer | None]:
+    """A search's trials, and the share of the known front's hypervolume that is reached after each."""
+    transfer = Transfer(sources, space, objectives, WARM_START) if sources else None
+    sampler = create("bayes", space, objectives, seed, trials, transfer=transfer)
+    best = hypervolume([objectives.minimised(values) for values in known_front(space)], objectives.reference)
+    history: list[PastTrial] = []
+    rows, reached = [], []
+    while len(history) < trials:
+        (proposal,) = sampler.ask(History(tuple(history)), 1)
+        plan = space.plan(proposal.point)
+        seen = (Observation(1.0, 0, measure(plan, DEPTH, noise=NOISE)),)
+        history.append(
+            PastTrial(len(history), proposal.point, proposal.configuration, "completed", seen, proposal.attributes)
+        )
+        rows.append(objectives.minimised(measure(plan, DEPTH)))
+        reached.append(hypervolume(rows, objectives.reference) / best)
+    return history, reached, transfer
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--trials", type=int, default=20)
+    arguments = parser.parse_args()
+    space, objectives = problem()
+    friend, foe = source("related", related), source("opposite", opposite)
+    places = range(3, arguments.trials, 4)
+    sys.stdout.write("| sources | " + " | ".join(f"{place + 1} trials" for place in places) + " | judged |\n")
+    sys.stdout.write("|---|" + "---|" * (len(places) + 1) + "\n")
+    for sources in ((), (friend,), (foe,), (friend, foe)):
+        runs = [search(space, objectives, sources, seed, arguments.trials) for seed in range(arguments.seeds)]
+        mean = np.array([reached for _, reached, _ in runs]).mean(axis=0)
+        judged = [f"{each.source.name} {each.state}" for h, _, t in runs if t for each in t.verdicts(History(tuple(h)))]
+        counts = ", ".join(f"{each}: {judged.count(each)} of {len(runs)}" for each in dict.fromkeys(judged))
+        name = " and ".join(each.name for each in sources) or "none"
+        cells = " | ".join(f"{mean[place]:.3f}" for place in places)
+        sys.stdout.write(f"| {name} | {cells} | {counts} |\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
