@@ -11,7 +11,6 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from search.samplers.bayes.kinds import DEFAULT, check_kind
-from search.samplers.forecast import Forecaster
 from search.samplers.sampler import Sampler
 from space.errors import FieldError
 
@@ -68,10 +67,8 @@ def create(
     sampler: Sampler = getattr(importlib.import_module(module), attribute)(space, objectives, seed, trials, **options)
     if transfer is None:
         return sampler
-    wrapped = importlib.import_module("search.samplers.transfer")
-    forecasts = isinstance(sampler, Forecaster) and not transfer.only
-    made: Sampler = (wrapped.TransferForecaster if forecasts else wrapped.TransferSampler)(sampler, transfer, space)
-    return made
+    wrapped: Sampler = importlib.import_module("search.samplers.transfer").begin_with(transfer, sampler, space)
+    return wrapped
 
 
 def create_sampler(name: str = "bayes", seed: int = 0, **options: Any) -> BaseSampler:

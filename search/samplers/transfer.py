@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from search.samplers.forecast import Answer, Forecaster, Standing
 from search.samplers.past import next_number, tried, with_proposals
 from search.samplers.sampler import UNSELECTED, History, Proposal, Sampler
@@ -27,7 +25,7 @@ class TransferSampler:
         return proposals + self._sampler.ask(with_proposals(history, proposals), n - len(proposals))
 
     def _from_sources(self, history: History, n: int) -> list[Proposal]:
-        """Up to `n` proposals of what is left of the sources' points."""
+        """Up to `n` points of the sources that are left to try."""
         seen = tried(self._space, history)
         left = [each for each in self._transfer.candidates if self._space.key(each.point) not in seen]
         if left and not self._transfer.only:
@@ -42,8 +40,8 @@ class TransferSampler:
         return Proposal(candidate.point, configuration, strategy, candidate.reason, attributes)
 
 
-class TransferForecaster(TransferSampler):
-    """`TransferSampler` of a sampler that forecasts (`Forecaster`); it speaks of the sources' points as of its own."""
+class ForecastingTransferSampler(TransferSampler):
+    """The same before a sampler that forecasts, as `Forecaster` does: of the sources' points too."""
 
     def __init__(self, sampler: Forecaster, transfer: Transfer, space: SearchSpace) -> None:
         super().__init__(sampler, transfer, space)
@@ -55,4 +53,12 @@ class TransferForecaster(TransferSampler):
         new = frozenset(range(next_number(history), next_number(extended)))
         waiting = Standing(standing.waiting | new, standing.finishing)
         answer = self._forecaster.ask_and_forecast(extended, n - len(proposals), waiting)
-        return replace(answer, proposals=proposals + answer.proposals)
+        return Answer([*proposals, *answer.proposals], answer.forecasts, answer.full_runs)
+
+
+def begin_with(transfer: Transfer, sampler: Sampler, space: SearchSpace) -> Sampler:
+    """`sampler` behind the sources of `transfer`. Where nothing else is wanted, nothing is forecast: every point is
+    trained in full."""
+    if isinstance(sampler, Forecaster) and not transfer.only:
+        return ForecastingTransferSampler(sampler, transfer, space)
+    return TransferSampler(sampler, transfer, space)
