@@ -23,7 +23,7 @@ from search.ladder import Ladder
 from search.ledger import Ledger, Trial
 from search.objectives import Objectives
 from search.sampling import Sampling
-from search.stop import Standing, Stop, stop
+from search.stop import SoFar, Stop, stop
 from search.thaw import Thaw
 from search.timekeeper import Timekeeper
 from storage.states import Purpose
@@ -93,7 +93,7 @@ class Agenda:
         stored = self.ledger.job.progress.get("stopped")
         if stored is not None:
             return Stop(**stored)
-        standing = Standing(
+        so_far = SoFar(
             sampled=self.sampled,
             minutes=self.time.seconds / 60,
             kept_minutes=self.time.kept_minutes,
@@ -102,7 +102,7 @@ class Agenda:
             hypervolumes=self._growth(),
             gain=self._gain(),
         )
-        found = stop(self.spec.budget, standing)
+        found = stop(self.spec.budget, so_far)
         if found is not None:
             self.ledger.update(progress={"stopped": asdict(found)})
         return found

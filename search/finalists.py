@@ -1,8 +1,8 @@
 """Which points are trained again with fresh seeds: those that show the front best, luck taken out.
 
 The finalists are the points of the front, as it is estimated (`search.estimate`), that together have the largest
-hypervolume: of several that are alike one is enough, and a run that was merely lucky is no longer ahead of one that
-just missed the front of single runs. Where the front has fewer points, the likeliest of those behind it follow.
+hypervolume: of several that are alike one is enough, and a run that was only lucky is no longer ahead of one that just
+missed the front of single runs. Where the front has fewer points, the likeliest of those behind it follow.
 
 Measured on searches whose truth is known (`tests/unit/search/test_selection.py`), the true front of five finalists so
 chosen is better than that of the five largest contributions to the front of single runs; that of the five points of the

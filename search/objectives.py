@@ -68,6 +68,10 @@ class Constraint(Frozen):
         return METRICS[self.metric].known
 
     @property
+    def quality(self) -> bool:
+        return METRICS[self.metric].quality
+
+    @property
     def fixed(self) -> bool:
         """The metric depends on the plan alone: neither longer training nor a quieter machine changes it."""
         return METRICS[self.metric].cost and not METRICS[self.metric].observed

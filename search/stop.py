@@ -24,7 +24,7 @@ class Stop:
 
 
 @dataclass(frozen=True)
-class Standing:
+class SoFar:
     """Where a search stands."""
 
     sampled: int
@@ -41,25 +41,25 @@ class Standing:
     gain: Gain | None = None
 
 
-def stop(budget: BudgetSpec, standing: Standing) -> Stop | None:
+def stop(budget: BudgetSpec, so_far: SoFar) -> Stop | None:
     """The rule that ends the sampling now, or None."""
-    if budget.minutes is not None and standing.minutes >= budget.minutes - standing.kept_minutes:
-        kept = _kept(f"{standing.kept_minutes:.1f}" if standing.kept_minutes > 0 else "")
-        return Stop("minutes", f"{standing.minutes:.1f} of {budget.minutes:g} minutes are used{kept}")
-    if budget.total_steps is not None and steps_are_up(budget, standing.steps, standing.kept_steps):
-        kept = _kept(f"{standing.kept_steps:,}" if standing.kept_steps else "")
-        return Stop("steps", f"{standing.steps:,} of {budget.total_steps:,} steps are used{kept}")
-    if standing.sampled >= budget.trials:
+    if budget.minutes is not None and so_far.minutes >= budget.minutes - so_far.kept_minutes:
+        kept = _kept(f"{so_far.kept_minutes:.1f}" if so_far.kept_minutes > 0 else "")
+        return Stop("minutes", f"{so_far.minutes:.1f} of {budget.minutes:g} minutes are used{kept}")
+    if budget.total_steps is not None and steps_are_up(budget, so_far.steps, so_far.kept_steps):
+        kept = _kept(f"{so_far.kept_steps:,}" if so_far.kept_steps else "")
+        return Stop("steps", f"{so_far.steps:,} of {budget.total_steps:,} steps are used{kept}")
+    if so_far.sampled >= budget.trials:
         return Stop("trials", f"all {budget.trials} trials are sampled")
     window = budget.flat_trials
-    if window is not None and len(standing.hypervolumes) > window:
-        before = max(standing.hypervolumes[:-window])
-        if before > 0 and max(standing.hypervolumes[-window:]) <= before * (1 + GROWTH):
-            ahead = f"; {standing.gain.words}" if standing.gain is not None else ""
+    if window is not None and len(so_far.hypervolumes) > window:
+        before = max(so_far.hypervolumes[:-window])
+        if before > 0 and max(so_far.hypervolumes[-window:]) <= before * (1 + GROWTH):
+            ahead = f"; {so_far.gain.words}" if so_far.gain is not None else ""
             return Stop("flat", f"the hypervolume has not grown for {window} finished trials{ahead}")
     least = budget.least_gain
-    if least is not None and standing.gain is not None and standing.gain.ceiling < least:
-        return Stop("gain", f"{standing.gain.words}; below {least:.2%} the search was to end")
+    if least is not None and so_far.gain is not None and so_far.gain.ceiling < least:
+        return Stop("gain", f"{so_far.gain.words}; below {least:.2%} the search was to end")
     return None
 
 

@@ -264,8 +264,8 @@ class Search:
             {
                 "phase": phase,
                 "elapsed_seconds": self.seconds,
-                **({"transfer": self.transfer.report(self.ledger.history())} if self.transfer else {}),
                 "audit": audit_report(self.audit, self.ledger.of_kind("search"), self.audit.steps[0], []),
+                **({"transfer": self.transfer.report(self.ledger.history())} if self.transfer else {}),
                 **described,
             },
             events=[("front", {"trials": described["front"]["order"]})],

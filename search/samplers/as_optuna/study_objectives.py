@@ -38,12 +38,20 @@ class StudyObjective(Objective):
     def known(self) -> bool:
         return False
 
+    @property
+    def quality(self) -> bool:
+        return False
+
 
 class StudyConstraint(Constraint):
     """A constraint of a study, by its name: it holds at 0 and below."""
 
     @property
     def known(self) -> bool:
+        return False
+
+    @property
+    def quality(self) -> bool:
         return False
 
 

@@ -18,7 +18,7 @@ from scipy import stats
 
 from search.metrics import METRICS
 from search.objectives import Objectives
-from search.samplers.bayes.readings import full_values, line_at
+from search.samplers.bayes.readings import full_places, line_at
 from search.samplers.bayes.surrogate import Surrogate
 from search.samplers.sampler import PastTrial
 
@@ -81,7 +81,7 @@ def doubts(trials: Sequence[PastTrial], objectives: Objectives, metrics: Sequenc
     for column, metric in enumerate(metrics):
         if metric not in scales or not METRICS[metric].quality:
             continue
-        full = full_values(trials, metric, scales[metric])
+        full = full_places(trials, metric, scales[metric])
         lines = {fidelity: line_at(trials, fidelity, full) for fidelity in set(waiting.values()) if 0 < fidelity < 1}
         for row, (number, fidelity) in enumerate(waiting.items()):
             if fidelity not in lines:

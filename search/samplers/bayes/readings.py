@@ -36,7 +36,7 @@ def readings(trials: Sequence[PastTrial], metric: str, scale: Scale, *, quality:
     ]
     if not quality:
         return plain
-    full = full_values(trials, metric, scale)
+    full = full_places(trials, metric, scale)
     rungs = sorted({fidelity for _, fidelity, _ in plain if fidelity < 1.0})
     lines = {fidelity: line_at(trials, fidelity, full) for fidelity in rungs}
     found: list[Reading] = []
@@ -76,14 +76,14 @@ class Line:
         return float(self.residual * np.sqrt(1 + 1 / self.pairs + away))
 
 
-def full_values(trials: Sequence[PastTrial], metric: str, scale: Scale) -> dict[int, float]:
-    """Each full run's place on the scale, by trial."""
-    return {
-        trial.number: scale.position(seen.values[metric])
-        for trial in trials
-        for seen in trial.observations
-        if seen.fidelity == 1.0 and metric in seen.values
-    }
+def full_places(trials: Sequence[PastTrial], metric: str, scale: Scale) -> dict[int, float]:
+    """The mean of each trial's full runs on the scale, by its number."""
+    found: dict[int, list[float]] = {}
+    for trial in trials:
+        for seen in trial.observations:
+            if seen.fidelity == 1.0 and metric in seen.values:
+                found.setdefault(trial.number, []).append(scale.position(seen.values[metric]))
+    return {number: float(np.mean(places)) for number, places in found.items()}
 
 
 def line_at(trials: Sequence[PastTrial], fidelity: float, full: Mapping[int, float]) -> Line | None:

@@ -17,8 +17,7 @@ import torch
 from botorch.models.gpytorch import GPyTorchModel
 from torch import Tensor
 
-from search.metrics import METRICS
-from search.objectives import Objectives
+from search.objectives import Constraint, Objective, Objectives
 from search.samplers.bayes.encoding import Encoding
 from search.samplers.bayes.fitting import Hyperparameters
 from search.samplers.bayes.kinds import DEFAULT, fit_of
@@ -26,7 +25,6 @@ from search.samplers.bayes.models import Models
 from search.samplers.bayes.readings import LOSS, Reading, readings
 from search.samplers.bayes.source_prior import SourcePrior
 from search.samplers.sampler import History, PastTrial
-from search.scales import Scale
 
 HYPERPARAMETERS = "hyperparameters"
 """Attribute of a proposal: the fitted hyperparameters, by metric."""
@@ -53,11 +51,13 @@ class Surrogate:
         """`trials`: those of `history` that were measured; at least two. `kind`: one of `kinds.KINDS`. `priors`: for
         some metrics, the mean that earlier jobs give."""
         priors = priors or {}
-        scales: dict[str, Scale] = {each.metric: each.scale for each in objectives.objectives if not each.known}
-        scales |= {each.metric: each.scale for each in objectives.constraints if not each.known}
+        named: list[Objective | Constraint] = [*objectives.objectives, *objectives.constraints]
         data = {
-            metric: _data(encoding, readings(trials, metric, scale, quality=METRICS[metric].quality and metric != LOSS))
-            for metric, scale in scales.items()
+            each.metric: _data(
+                encoding, readings(trials, each.metric, each.scale, quality=each.quality and each.metric != LOSS)
+            )
+            for each in named
+            if not each.known
         }
         failed = [trial for trial in history.trials if trial.state == "failed"]
         if len(failed) >= ENOUGH_FAILURES:

@@ -1,4 +1,4 @@
-"""A whole job in simulated time: loop, agenda, ladder and store as they are, over evaluations that are a formula."""
+"""A whole job in simulated time: the loop, agenda, ladder and store as they are, evaluations a formula."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from search.gain import AHEAD
 from search.growth import ENOUGH, expected_gain
 from search.job import BudgetSpec
 from search.pareto import hypervolume
-from search.stop import Standing, stop
+from search.stop import SoFar, stop
 
 LEAST = 0.02
 REFERENCE = (1.1, 1.1)
@@ -38,7 +38,7 @@ def stopped_at(hypervolumes: Sequence[float]) -> int | None:
     """The number of trials after which `least_gain` ends the search."""
     budget = BudgetSpec(trials=100_000, least_gain=LEAST)
     for count in range(1, len(hypervolumes) + 1):
-        found = stop(budget, Standing(sampled=count, gain=expected_gain(hypervolumes[:count])))
+        found = stop(budget, SoFar(sampled=count, gain=expected_gain(hypervolumes[:count])))
         if found is not None:
             assert found.rule == "gain"
             return count
@@ -127,5 +127,5 @@ def test_a_model_that_expects_more_than_the_record_keeps_the_search_going() -> N
     still = [0.1, 0.2, 0.3, 0.4, *[0.5] * 2000]
     budget = BudgetSpec(trials=100_000, least_gain=LEAST)
     for model, rule in ((None, "gain"), (0.0001, "gain"), (0.01, None)):
-        found = stop(budget, Standing(sampled=len(still), gain=expected_gain(still, model)))
+        found = stop(budget, SoFar(sampled=len(still), gain=expected_gain(still, model)))
         assert (found.rule if found else None) == rule

@@ -8,11 +8,11 @@ import pytest
 
 from search.gain import Gain
 from search.job import BudgetSpec
-from search.stop import Rule, Standing, finalists_minutes, finalists_steps, stop
+from search.stop import Rule, SoFar, finalists_minutes, finalists_steps, stop
 
 
 def rule(budget: BudgetSpec, **standing: Any) -> Rule | None:
-    found = stop(budget, Standing(**{"sampled": 0, **standing}))
+    found = stop(budget, SoFar(**{"sampled": 0, **standing}))
     return found.rule if found else None
 
 
@@ -26,7 +26,7 @@ def test_minutes_keep_the_finalists_share_back() -> None:
     budget = BudgetSpec(minutes=10)
     assert rule(budget, minutes=7.9, kept_minutes=2) is None
     assert rule(budget, minutes=8.0, kept_minutes=2) == "minutes"
-    found = stop(budget, Standing(sampled=0, minutes=8.0, kept_minutes=2))
+    found = stop(budget, SoFar(sampled=0, minutes=8.0, kept_minutes=2))
     assert found is not None
     assert "2.0 of them kept for the finalists" in found.reason
 
@@ -35,7 +35,7 @@ def test_steps_keep_the_finalists_share_back_and_room_for_a_whole_evaluation() -
     budget = BudgetSpec(steps=100, total_steps=2000)
     assert rule(budget, steps=1500, kept_steps=400) is None
     assert rule(budget, steps=1501, kept_steps=400) == "steps"
-    found = stop(budget, Standing(sampled=0, steps=1501, kept_steps=400))
+    found = stop(budget, SoFar(sampled=0, steps=1501, kept_steps=400))
     assert found is not None
     assert found.reason == "1,501 of 2,000 steps are used, 400 of them kept for the finalists"
 
@@ -49,7 +49,7 @@ def test_a_flat_hypervolume() -> None:
 
 
 def test_a_flat_hypervolume_says_what_further_trials_are_expected_to_bring() -> None:
-    found = stop(BudgetSpec(flat_trials=5), Standing(sampled=0, hypervolumes=[0.5] * 6, gain=Gain(0.001, 0.02, 0.003)))
+    found = stop(BudgetSpec(flat_trials=5), SoFar(sampled=0, hypervolumes=[0.5] * 6, gain=Gain(0.001, 0.02, 0.003)))
     assert found is not None
     assert found.reason == (
         "the hypervolume has not grown for 5 finished trials; 10 further trials are expected to bring 0.10% of the "

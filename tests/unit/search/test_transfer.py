@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -226,6 +227,22 @@ def test_a_dropped_sources_points_are_not_tried_any_more(
     sampler = create("random", space, objectives, 3, 40, transfer=transfer)
     assert sampler.ask(history_of(space, 2), 1)[0].attributes[SOURCE] == "foe"
     assert SOURCE not in sampler.ask(history_of(space, 12), 1)[0].attributes
+
+
+def test_the_sources_points_are_forecast_as_the_samplers_own(
+    space: SearchSpace, deeper: SearchSpace, objectives: Objectives
+) -> None:
+    transfer = Transfer([source_of(deeper)], space, objectives, warm_start=2)
+    sampler = create("bayes", space, objectives, 3, 20, transfer=transfer)
+    assert isinstance(sampler, Forecaster)
+    measured = history_of(space, 20).trials
+    short = replace(measured[0], number=20, observations=(replace(measured[0].observations[0], fidelity=0.25),))
+    answer = sampler.ask_and_forecast(History((*measured, short)), 3, Standing(frozenset({20})))
+    assert [each.strategy.split(":")[0] for each in answer.proposals] == ["transfer", "transfer", "bayes"]
+    assert [each.trial for each in answer.forecasts or ()] == [20, 21, 22, 23]
+    # Without a search of its own there is no ladder to have a say on.
+    only = Transfer([source_of(deeper)], space, objectives, warm_start=2, only=True)
+    assert not isinstance(create("bayes", space, objectives, 3, 20, transfer=only), Forecaster)
 
 
 def test_where_nothing_else_is_wanted_it_ends_with_the_front(
