@@ -38,8 +38,12 @@ def kendall(first: Sequence[float], second: Sequence[float]) -> Correlation | No
     n = len(first)
     if not _varied(first, second):
         return None
-    value = float(stats.kendalltau(first, second).statistic)
-    return _interval(value, math.sqrt(0.437 / (n - 4)), 2 / (n * (n - 1)))
+    return kendall_interval(float(stats.kendalltau(first, second).statistic), n, n * (n - 1) // 2)
+
+
+def kendall_interval(value: float, n: int, pairs: int) -> Correlation:
+    """Of a tau found over `n` things (`FEWEST` at least), of which so many pairs could be compared."""
+    return _interval(value, math.sqrt(0.437 / (n - 4)), 1 / pairs)
 
 
 def _varied(first: Sequence[float], second: Sequence[float]) -> bool:

@@ -1,8 +1,7 @@
 """Whether a source orders a job's own trials as they turned out: Kendall's rank correlation with an interval.
 
 Two trials are compared at the highest fidelity that both were measured at, so that a long run is not taken for a good
-one. The interval is that of Fieller, Hartley and Pearson ("Tests for rank correlation coefficients", Biometrika 44,
-1957): the inverse hyperbolic tangent of tau is about normal with variance 0.437 / (n - 4).
+one.
 """
 
 from __future__ import annotations
@@ -13,14 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+
+from search.correlation import FEWEST, kendall_interval
 
 Signs = NDArray[np.float64]
-
-CONFIDENCE = 0.95
-FEWEST = 5
-"""Trials from which the interval is defined."""
-VARIANCE = 0.437
 
 
 @dataclass(frozen=True)
@@ -75,9 +70,5 @@ def agreement_of(guessed: Signs, truth: Signs, common: NDArray[np.bool_]) -> Agr
     kendall = float((left * right).sum()) / ties if ties else 0.0
     if trials < FEWEST or not ties:
         return Agreement(kendall, -1.0, 1.0, trials)
-    # A perfect order is as sure as one in which the last pair went the other way: the transform has no end at 1.
-    bound = 1.0 - 2.0 / len(left)
-    centre = math.atanh(min(bound, max(-bound, kendall)))
-    half = float(stats.norm.ppf(0.5 + CONFIDENCE / 2)) * math.sqrt(VARIANCE / (trials - 4))
-    low, high = math.tanh(centre - half), math.tanh(centre + half)
-    return Agreement(kendall, min(low, kendall), max(high, kendall), trials)
+    found = kendall_interval(kendall, trials, len(left))
+    return Agreement(kendall, found.low, found.high, trials)

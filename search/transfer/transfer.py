@@ -18,10 +18,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from search.correlation import FEWEST
 from search.metrics import METRICS
 from search.objectives import Objectives
 from search.samplers.sampler import History, Observation, PastTrial
-from search.transfer.agreement import FEWEST, Agreement, Signs, agreement_of, comparisons, signs
+from search.transfer.agreement import Agreement, Signs, agreement_of, comparisons, signs
 from search.transfer.carried import Carried, CarriedTrial, carry, front_points, place
 from search.transfer.source import Source
 from search.transfer.source_model import SourceModel

@@ -16,8 +16,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import stats
 
-from search.metrics import METRICS
-from search.objectives import Objectives
+from search.objectives import Constraint, Objective, Objectives
 from search.samplers.bayes.readings import full_places, line_at
 from search.samplers.bayes.surrogate import Surrogate
 from search.samplers.sampler import PastTrial
@@ -75,11 +74,11 @@ def doubts(trials: Sequence[PastTrial], objectives: Objectives, metrics: Sequenc
     distance from them, Student-t for their number. `waiting`: fidelity of each trial's longest run; nothing is added
     before the first. Shape draws x waiting x metrics.
     """
-    scales = {each.metric: each.scale for each in objectives.objectives}
-    scales |= {each.metric: each.scale for each in objectives.constraints}
+    named: list[Objective | Constraint] = [*objectives.objectives, *objectives.constraints]
+    scales = {each.metric: each.scale for each in named if each.quality}
     found = np.zeros((draws, len(waiting), len(metrics)))
     for column, metric in enumerate(metrics):
-        if metric not in scales or not METRICS[metric].quality:
+        if metric not in scales:
             continue
         full = full_places(trials, metric, scales[metric])
         lines = {fidelity: line_at(trials, fidelity, full) for fidelity in set(waiting.values()) if 0 < fidelity < 1}
