@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from statistics import geometric_mean
 
 from space.configuration import Component, OptionValue
 from space.dimension import Condition, Dimension, Value
@@ -142,6 +143,14 @@ class Choices:
     def rate_name(self, group: str) -> str:
         """Name of the dimension that holds the group's learning rate: one for all where all search the same range."""
         return RATE if len(set(self.rates.values())) == 1 else f"{group}.{RATE}"
+
+    def usual_rates(self) -> dict[str, float]:
+        """By learning-rate dimension: the methods' own default, the geometric mean where groups share the dimension."""
+        found: dict[str, list[float]] = {}
+        for group in self.groups:
+            default = min(member.method.learning_rate.default for member in self.members(group))
+            found.setdefault(self.rate_name(group), []).append(default)
+        return {name: geometric_mean(defaults) for name, defaults in found.items()}
 
     def rate(self, point: Mapping[str, Value]) -> float:
         group = self.group(point)

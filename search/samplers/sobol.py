@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from scipy.stats import qmc
 
 from search.objectives import Objectives
-from search.samplers.past import next_number, tried
+from search.samplers.past import Floats, next_number, tried
 from search.samplers.random import RandomSampler
 from search.samplers.sampler import History, Proposal
 from space.encode import Point
@@ -20,8 +22,17 @@ ATTEMPTS = 256
 class SobolSampler:
     """`Sampler` that walks one scrambled Sobol sequence, skipping places that are invalid or were tried."""
 
-    def __init__(self, space: SearchSpace, objectives: Objectives, seed: int, trials: int | None = None) -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        objectives: Objectives,
+        seed: int,
+        trials: int | None = None,
+        warp: Callable[[Floats], Floats] = lambda u: u,
+    ) -> None:
+        """`warp`: moves a place within the unit cube (shape [dimensions]) before a point is made of it."""
         self._space = space
+        self._warp = warp
         self._seed = seed
         self._random = RandomSampler(space, objectives, seed)
 
@@ -52,7 +63,7 @@ class SobolSampler:
         if index:
             sequence.fast_forward(index)
         for place in range(index, index + ATTEMPTS):
-            point = self._space.from_unit(sequence.random(1)[0])
+            point = self._space.from_unit(self._warp(sequence.random(1)[0]))
             if point is not None and self._space.plan(point).key not in seen:
                 return place, point
         return None

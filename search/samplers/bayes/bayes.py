@@ -7,7 +7,7 @@ from typing import Any
 
 from search.objectives import Objectives
 from search.samplers.bayes.choice import choose, reproducible
-from search.samplers.bayes.design import design_words, initial_trials
+from search.samplers.bayes.design import around_defaults, design_words, initial_trials
 from search.samplers.bayes.encoding import Encoding
 from search.samplers.bayes.forecasting import forecasts
 from search.samplers.bayes.kinds import DEFAULT
@@ -46,7 +46,7 @@ class BayesSampler:
         self._seed = seed
         self._surrogate = surrogate
         self._encoding = Encoding(space, objectives)
-        self._sobol = SobolSampler(space, objectives, seed)
+        self._sobol = SobolSampler(space, objectives, seed, warp=around_defaults(space))
         self._random = RandomSampler(space, objectives, seed)
         learned = sum(not objective.known for objective in objectives.objectives)
         self._transfer = transfer
@@ -103,7 +103,9 @@ class BayesSampler:
         found = self._sobol.ask(history, 1)
         if not found:
             return None
-        return replace(found[0], strategy=f"{found[0].strategy.split(':')[0]}: {what}")
+        drawn = found[0]
+        around = ", learning rates drawn around the methods' own defaults" if drawn.strategy == "sobol" else ""
+        return replace(drawn, strategy=f"{drawn.strategy.split(':')[0]}: {what}", reason=drawn.reason + around)
 
     def _model_based(self, history: History, trials: list[PastTrial], surrogate: Surrogate) -> Proposal | None:
         number = next_number(history)

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from search.samplers.past import Floats
+from space.space import SearchSpace
+
+GATHERED = 2.0
+"""Power by which the design's learning rates keep to the methods' defaults; 1 would spread them evenly."""
 FEWEST_MEASURED = 3
 """Trials with results before a model is worth fitting."""
 
@@ -22,3 +29,26 @@ def design_words(place: int, size: int, results: int) -> str | None:
     if results < FEWEST_MEASURED:
         return f"waiting for results, {results} of {FEWEST_MEASURED}"
     return None
+
+
+def around_defaults(space: SearchSpace) -> Callable[[Floats], Floats]:
+    """Moves a place within the space's unit cube (shape [dimensions]) so that each learning rate lies below its
+    method's default as often as above, and more often near it; the range's ends stay its ends. A default outside the
+    range, or at its end, moves nothing.
+    """
+    usual = space.choices.usual_rates()
+    places = {
+        index: dimension.position(usual[dimension.name])
+        for index, dimension in enumerate(space.dimensions)
+        if dimension.name in usual and dimension.low < usual[dimension.name] < dimension.high
+    }
+
+    def warp(u: Floats) -> Floats:
+        moved = u.copy()
+        for index, default in places.items():
+            away = 2 * u[index] - 1
+            share = abs(away) ** GATHERED
+            moved[index] = default * (1 - share) if away < 0 else default + (1 - default) * share
+        return moved
+
+    return warp
