@@ -3,8 +3,8 @@
 Samplers are compared by replaying the table. Configuration number i is drawn with seed i, so the table can be made
 longer; every tenth is run with a second seed. Each run passes all rungs, as a search would take it there, and what was
 measured at each is kept, on validation; on the test split at the top. Runs that are done are kept in `--work` and not
-run again. The table's metadata hold the space with the site and score tables: `evaluator.tabular` replays it where
-neither model nor data are.
+run again; a new `--work` begins with those of the committed table. The table's metadata hold the space with the site
+and score tables: `evaluator.tabular` replays it where neither model nor data are.
 
     python benchmarks/record_table.py --task glosses --configurations 640 --work table-glosses --workers 2
 
@@ -114,6 +114,8 @@ def main() -> None:
     model = ModelSpec(path=str(folder))
     task = _task(options.task, work)
     planning = _planning(model, task, work)
+    if not done.is_file():
+        done.write_text("".join(f"{json.dumps(run)}\n" for run in recorded_before(TABLES / f"{options.task}.parquet")))
     if not options.only_write:
         _record(planning, options.configurations, options.workers, model, task, work, done)
     _write_table(options.task, planning, done)
@@ -155,7 +157,7 @@ def _record(
     planning: Planning, configurations: int, workers: int, model: ModelSpec, task: TaskSpec, work: Path, done: Path
 ) -> None:
     space, split = planning.space, work / "split.json"
-    finished = {json.loads(line)["name"] for line in done.read_text().splitlines()} if done.is_file() else set()
+    finished = {json.loads(line)["name"] for line in done.read_text().splitlines()}
     waiting = deque(
         Run(
             name=f"{index}-{seed}",
@@ -225,6 +227,21 @@ def _points(space: SearchSpace, configurations: int) -> Iterator[tuple[int, Poin
         if key not in seen:
             seen.add(key)
             yield index, point
+
+
+def recorded_before(table: Path) -> list[dict[str, Any]]:
+    """The runs that a table holds, as the work folder keeps them; none where there is no table."""
+    runs: dict[str, dict[str, Any]] = {}
+    for row in pq.read_table(table).to_pylist() if table.is_file() else ():
+        name = f"{row['index']}-{row['seed']}"
+        fields = {"index": row["index"], "seed": row["seed"], "point": json.loads(row["point"]), "plan": row["plan"]}
+        run = runs.setdefault(name, {"name": name, **fields, "rungs": []})
+        if row.get("failure") is not None:
+            run["failure"] = row["failure"]
+        else:
+            known = {*fields, "failure"}
+            run["rungs"].append({key: value for key, value in row.items() if key not in known and value is not None})
+    return list(runs.values())
 
 
 def _write_table(task_name: str, planning: Planning, done: Path) -> None:
