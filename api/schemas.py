@@ -300,7 +300,7 @@ class SourceView(View):
     verdicts: list[VerdictView] = Field(description="by learned objective; empty where it measured too little")
 
 
-class AgreementView(View):
+class SourceAgreementView(View):
     kendall: float
     interval: tuple[float, float] = Field(description="95%; [-1, 1] where there are too few")
     trials: int
@@ -341,7 +341,7 @@ class TransferView(View):
     baselines: ComparisonView | None = Field(description="against the hand-made baselines")
     search: ComparisonView | None = Field(description="against a search of the same task that learned from nothing")
     against: str | None = Field(description="the job of that search")
-    ordering: AgreementView | None = Field(description="of the points' quality here with that in the source")
+    ordering: SourceAgreementView | None = Field(description="of the points' quality here with that in the source")
     answer: Literal["transfers", "no significant difference", "does not transfer", "unknown"]
     statement: str
 

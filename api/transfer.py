@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api import views
-from api.schemas import AgreementView, ComparisonView, SourceView, TransferredView, TransferView
+from api.schemas import ComparisonView, SourceAgreementView, SourceView, TransferredView, TransferView
 from evaluator.task import ModelSpec
 from search.front import Front, build_front
 from search.ledger import read_trials
@@ -93,10 +93,10 @@ def _comparison(found: Compared | None) -> ComparisonView | None:
     )
 
 
-def _agreement(found: Agreement | None) -> AgreementView | None:
+def _agreement(found: Agreement | None) -> SourceAgreementView | None:
     if found is None:
         return None
-    return AgreementView(kendall=found.kendall, interval=(found.low, found.high), trials=found.trials)
+    return SourceAgreementView(kendall=found.kendall, interval=(found.low, found.high), trials=found.trials)
 
 
 def _named(store: Store, job: JobRecord, against: str) -> JobRecord:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -49,30 +50,15 @@ def search(
     inspection_limit: InspectionLimit = None,
 ) -> None:
     """Run a search here, no server needed. Ctrl-C pauses it."""
-    from api.settings import load_settings
-    from api.wiring import make_services
-
     if (job_file is None) == (resume is None):
         raise typer.BadParameter("give either a job file or --resume JOB")
-    # The suggestions' linear algebra shares the cores with the workers; set before any library reads it.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    settings = load_settings(
-        data_dir=data_dir,
-        database_url=database_url,
-        workers=workers,
-        pool=pool,
-        memory_limit=memory_limit,
-        time_limit=time_limit,
-        inspection_limit=inspection_limit,
-    )
-    services = make_services(settings, trusted=True)
-    try:
+    with _services(
+        data_dir=data_dir, database_url=database_url, workers=workers, pool=pool, memory_limit=memory_limit,
+        time_limit=time_limit, inspection_limit=inspection_limit,
+    ) as services:  # fmt: skip
         job = _queue(services, job_file) if resume is None else services.request(str(resume), "resume")
-        typer.echo(f"job {job.id}: {job.spec['name']}, kept in {settings.data_dir}", err=True)
-        job = _run(services, job.id)
-        _conclude(services, job, as_json)
-    finally:
-        services.close()
+        typer.echo(f"job {job.id}: {job.spec['name']}, kept in {services.settings.data_dir}", err=True)
+        _conclude(services, _run(services, job.id), as_json)
 
 
 def transfer(
@@ -93,25 +79,26 @@ def transfer(
 ) -> None:
     """Train an earlier front's points on another task or model, and say how much of it holds there. No server needed;
     Ctrl-C pauses, and `paretune search --resume` goes on."""
+    with _services(
+        data_dir=data_dir, database_url=database_url, workers=workers, pool=pool, memory_limit=memory_limit,
+        time_limit=time_limit, inspection_limit=inspection_limit,
+    ) as services:  # fmt: skip
+        job = _queue_transfer(services, source, job_file, points)
+        typer.echo(f"job {job.id}: {job.spec['name']}, kept in {services.settings.data_dir}", err=True)
+        _conclude_transfer(services, _run(services, job.id), against, as_json)
+
+
+@contextmanager
+def _services(**options: Any) -> Iterator[Services]:
+    """Of this machine, for a command with these options; closed at the end."""
     from api.settings import load_settings
     from api.wiring import make_services
 
+    # The suggestions' linear algebra shares the cores with the workers; set before any library reads it.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    settings = load_settings(
-        data_dir=data_dir,
-        database_url=database_url,
-        workers=workers,
-        pool=pool,
-        memory_limit=memory_limit,
-        time_limit=time_limit,
-        inspection_limit=inspection_limit,
-    )
-    services = make_services(settings, trusted=True)
+    services = make_services(load_settings(**options), trusted=True)
     try:
-        job = _queue_transfer(services, source, job_file, points)
-        typer.echo(f"job {job.id}: {job.spec['name']}, kept in {settings.data_dir}", err=True)
-        job = _run(services, job.id)
-        _conclude_transfer(services, job, against, as_json)
+        yield services
     finally:
         services.close()
 

@@ -25,12 +25,17 @@ class AuditPanel:
         self._rows.set_visibility(shown)
         self._rises.content = "<br>".join(escape(words[:1].upper() + words[1:]) + "." for words in audit.rises)
         self._rises.set_visibility(bool(audit.rises))
-        say(
-            self._note,
-            f"{len(audit.audited)} trials were drawn at random and are trained in full whatever their rank. Below "
-            f"{audit.wanted:g} for sure, the lowest rung is left.",
-        )
+        say(self._note, note(audit))
         self._note.set_visibility(bool(audit.audited))
+
+
+def note(audit: AuditView) -> str:
+    """How the numbers came about, and what follows where a rung could be left."""
+    drawn = "1 trial was" if len(audit.audited) == 1 else f"{len(audit.audited)} trials were"
+    words = f"{drawn} drawn at random to be trained in full whatever the rank."
+    if len(audit.rungs) > 1:
+        words += f" A lowest rung that is below {audit.wanted:g} for sure is left."
+    return words
 
 
 def rung_table(audit: AuditView) -> str:

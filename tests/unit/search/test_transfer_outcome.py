@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from made_trials import FULL, NOW, OBJECTIVES
 from scipy import stats
 
 from search.front import Front, build_front
 from search.ledger import Trial
-from search.objectives import Objective, Objectives
 from search.pareto import hypervolume
-from search.scales import Scale
 from search.transfer.outcome import Others, outcome, statement
 from search.transfer.source import Source, SourceTrial
 from search.transfer.transfer import SOURCE, SOURCE_TRIAL
 from space.configuration import Configuration
 from space.plan import Plan, PlanEntry
 from storage.records import EvaluationRecord, TrialRecord
-
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-FULL = 100
-OBJECTIVES = Objectives(
-    objectives=(
-        Objective(metric="accuracy", goal="maximize", scale=Scale(best=1.0, worst=0.2), reference=0.2),
-        Objective(
-            metric="trainable_parameters",
-            goal="minimize",
-            scale=Scale(best=0.0, worst=1e6, log=True),
-            reference=1e6,
-        ),
-    ),
-    loss_scale=Scale(best=0.0, worst=1.6),
-)
 
 
 def trial(number: int, parameters: int, accuracies: tuple[float, ...], **attributes: object) -> Trial:
