@@ -15,9 +15,9 @@ from typing import Any
 from search.audit import Audit
 from search.baselines import Baseline
 from search.finalists import finalists
-from search.front import build_front, growth
+from search.front import build_front
 from search.gain import Gain
-from search.growth import gain_of
+from search.growth import after_full_runs, gain_of
 from search.job import JobSpec
 from search.ladder import Ladder
 from search.ledger import Ledger, Trial
@@ -54,6 +54,7 @@ class Agenda:
     time: Timekeeper
     stopped: Stop | None = field(default=None, init=False)
     """The rule that ended the sampling; stored once it did, since what ends afterwards may yet move the hypervolume."""
+    _recorded: tuple[int, list[float], Gain | None] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.audit = Audit(self.ladder.steps, self.objectives, self.spec.sampler.seed, self.spec.fidelity.audit)
@@ -93,29 +94,32 @@ class Agenda:
         stored = self.ledger.job.progress.get("stopped")
         if stored is not None:
             return Stop(**stored)
+        hypervolumes, gain = self._record()
         so_far = SoFar(
             sampled=self.sampled,
             minutes=self.time.seconds / 60,
             kept_minutes=self.time.kept_minutes,
             steps=self.time.steps,
             kept_steps=self.time.kept_steps,
-            hypervolumes=self._growth(),
-            gain=self._gain(),
+            hypervolumes=hypervolumes,
+            gain=gain,
         )
         found = stop(self.spec.budget, so_far)
         if found is not None:
             self.ledger.update(progress={"stopped": asdict(found)})
         return found
 
-    def _gain(self) -> Gain | None:
-        if self.spec.budget.least_gain is None and self.spec.budget.flat_trials is None:
-            return None
-        return gain_of(list(self.ledger.trials.values()), self.objectives, self.spec.budget.steps)
-
-    def _growth(self) -> list[float]:
-        if self.spec.budget.flat_trials is None:
-            return []
-        return growth(self.ledger.of_kind("search"), self.objectives, self.spec.budget.steps)
+    def _record(self) -> tuple[list[float], Gain | None]:
+        """The hypervolume after each full run and the gain ahead, where a rule asks; computed once for a ledger's
+        version, since the rules are asked at every turn."""
+        budget, trials = self.spec.budget, list(self.ledger.trials.values())
+        if self._recorded is None or self._recorded[0] != self.ledger.version:
+            flat = budget.flat_trials is not None
+            grown = after_full_runs(trials, self.objectives, budget.steps) if flat else []
+            asked = flat or budget.least_gain is not None
+            gain = gain_of(trials, self.objectives, budget.steps) if asked else None
+            self._recorded = self.ledger.version, grown, gain
+        return self._recorded[1:]
 
     def _more_may_come(self) -> bool:
         return self.can_sample() or self.sampling.asking

@@ -75,24 +75,6 @@ def build_front(trials: Sequence[Trial], objectives: Objectives, full_steps: int
     return Front(objectives, tuple(points), minimised, tuple(ordered), spreads)
 
 
-def growth(trials: Sequence[Trial], objectives: Objectives, full_steps: int) -> list[float]:
-    """The hypervolume after each sampled trial that was measured in full, in the order they were, by those runs."""
-    runs = [
-        (record.ended_at, trial.number, measured.metrics)
-        for trial in trials
-        if trial.record.kind == "search"
-        for record, measured in trial.measured("rung")
-        if record.stop_step == full_steps and record.ended_at is not None and objectives.measured(measured.metrics)
-    ]
-    reached: list[float] = []
-    rows = np.zeros((0, len(objectives.names)))
-    for _, _, metrics in sorted(runs, key=lambda run: run[:2]):
-        if objectives.feasible(metrics):
-            rows = np.vstack([rows, objectives.minimised(metrics)])
-        reached.append(hypervolume(rows, objectives.reference))
-    return reached
-
-
 def _spreads(points: Sequence[Point], objectives: Objectives) -> dict[str, Spread]:
     """Of the metrics that training decides and every point has."""
     named = dict.fromkeys([*objectives.names, *(bound.metric for bound in objectives.constraints)])

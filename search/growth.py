@@ -10,7 +10,8 @@ that expects stands beside the record, and the rule listens to both. Loads no te
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import numpy as np
 from scipy import stats
@@ -72,27 +73,62 @@ def after_trials(trials: Sequence[Trial], objectives: Objectives, full_steps: in
         for record in trial.evaluations.values()
         if record.purpose == "rung" and record.state in ("completed", "failed") and record.ended_at is not None
     )
-    rows = {
-        record.id: objectives.minimised(measured.metrics)
-        for trial in search
-        for record, measured in trial.measured("rung")
-        if record.stop_step == full_steps and objectives.measured(measured.metrics)
-        if objectives.feasible(measured.metrics)
-    }
+    full = {evaluation: metrics for *_, evaluation, metrics in _full_runs(search, objectives, full_steps)}
+    reached = _Reached(objectives)
+    for trial in trials:
+        point = point_of(trial, objectives, full_steps) if trial.record.kind == "baseline" else None
+        if point is not None:
+            reached.add(point.measured)
     begun: set[int] = set()
-    reached: list[float] = []
-    made = [point_of(trial, objectives, full_steps) for trial in trials if trial.record.kind == "baseline"]
-    known = [point.measured for point in made if point is not None and objectives.feasible(point.measured)]
-    front = np.array([objectives.minimised(values) for values in known]).reshape(len(known), len(objectives.names))
-    now = hypervolume(front, objectives.reference)
+    after: list[float] = []
     for _, number, _, evaluation in runs:
-        row = rows.get(evaluation)
-        if row is not None and not (front <= row).all(axis=1).any():  # most add nothing, and volumes are dear
-            front = np.vstack([front[~(row <= front).all(axis=1)], row])
-            now = hypervolume(front, objectives.reference)
+        if evaluation in full:
+            reached.add(full[evaluation])
         if number in begun:
-            reached[-1] = now
+            after[-1] = reached.hypervolume
         else:
             begun.add(number)
-            reached.append(now)
-    return reached
+            after.append(reached.hypervolume)
+    return after
+
+
+def after_full_runs(trials: Sequence[Trial], objectives: Objectives, full_steps: int) -> list[float]:
+    """The hypervolume after each full run of the sampled trials, by these alone, in the order in which they ended."""
+    reached = _Reached(objectives)
+    after: list[float] = []
+    for *_, metrics in _full_runs(trials, objectives, full_steps):
+        reached.add(metrics)
+        after.append(reached.hypervolume)
+    return after
+
+
+def _full_runs(
+    trials: Sequence[Trial], objectives: Objectives, full_steps: int
+) -> list[tuple[datetime, int, str, Mapping[str, float]]]:
+    """The end, trial, evaluation and metrics of each full run of the search, by its end."""
+    runs = [
+        (record.ended_at, trial.number, record.id, measured.metrics)
+        for trial in trials
+        if trial.record.kind == "search"
+        for record, measured in trial.measured("rung")
+        if record.stop_step == full_steps and record.ended_at is not None and objectives.measured(measured.metrics)
+    ]
+    return sorted(runs, key=lambda run: run[:3])
+
+
+class _Reached:
+    """The front of what was added so far."""
+
+    def __init__(self, objectives: Objectives) -> None:
+        self._objectives = objectives
+        self._front = np.zeros((0, len(objectives.names)))
+        self.hypervolume = 0.0
+
+    def add(self, metrics: Mapping[str, float]) -> None:
+        if not self._objectives.feasible(metrics):
+            return
+        row = self._objectives.minimised(metrics)
+        if (self._front <= row).all(axis=1).any():  # most add nothing, and volumes are dear
+            return
+        self._front = np.vstack([self._front[~(row <= self._front).all(axis=1)], row])
+        self.hypervolume = hypervolume(self._front, self._objectives.reference)

@@ -135,6 +135,9 @@ class Ledger:
         self._lease_seconds = lease_seconds
         self.job = job
         self.trials: dict[int, Trial] = {}
+        self.version = 0
+        """Changes of trials and evaluations, so that what is read from all of them can be kept until the next."""
+        self._measured_on_rungs = (-1, 0)
         store.release_evaluations(job.id, owner)
         self.trials.update(read_trials(store, job.id))
 
@@ -147,7 +150,10 @@ class Ledger:
     @property
     def measured_on_rungs(self) -> int:
         """Evaluations of sampled trials on rungs that are completed."""
-        return sum(len(trial.measured("rung")) for trial in self.of_kind("search"))
+        if self._measured_on_rungs[0] != self.version:
+            count = sum(len(trial.measured("rung")) for trial in self.of_kind("search"))
+            self._measured_on_rungs = self.version, count
+        return self._measured_on_rungs[1]
 
     def standing(self) -> Standing:
         """Where the sampled trials stand on the ladder."""
@@ -198,6 +204,7 @@ class Ledger:
     def _add(self, trials: Sequence[NewTrial]) -> None:
         for record in self._store.add_trials(self.job.id, self._owner, trials):
             self.trials[record.number] = Trial(record)
+            self.version += 1
 
     def set_trial(
         self,
@@ -217,6 +224,7 @@ class Ledger:
             failure=None if failure is None else dict(failure),
             attributes=None if ladder is None else {**trial.record.attributes, LADDER: ladder},
         )
+        self.version += 1
 
     def start(self, trial: Trial, purpose: Purpose, fidelity: float, stop_step: int, seed: int) -> EvaluationRecord:
         """Add the evaluation (or find it) and lease it."""
@@ -274,4 +282,5 @@ class Ledger:
 
     def _mirror(self, record: EvaluationRecord) -> EvaluationRecord:
         self.trials[record.trial_number].evaluations[record.id] = record
+        self.version += 1
         return record

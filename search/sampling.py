@@ -32,6 +32,8 @@ class Sampling:
     seed: int
     seconds: list[float] = field(init=False)
     """A proposal's share of each question's wall time, over all the job's owners."""
+    outlook: Outlook | None = field(init=False)
+    """What the model last said of the trials that wait."""
     exhausted: bool = field(default=False, init=False)
     """The sampler knows no further configuration."""
     _asked: Future[Answer] | None = field(default=None, init=False)
@@ -40,6 +42,7 @@ class Sampling:
 
     def __post_init__(self) -> None:
         self.seconds = list(self.ledger.job.progress.get("suggestion_seconds", []))
+        self.outlook = stored_outlook(self.ledger.job.progress)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="suggest")
 
     def __enter__(self) -> Sampling:
@@ -65,11 +68,6 @@ class Sampling:
         """The forecasts know less than has been measured since."""
         known = self.outlook
         return self.forecasts and self.ledger.measured_on_rungs > (0 if known is None else known.measured)
-
-    @property
-    def outlook(self) -> Outlook | None:
-        """What the model last said of the trials that wait."""
-        return stored_outlook(self.ledger.job.progress)
 
     def ask(self, n: int) -> None:
         """Begin to ask for `n` proposals, and for forecasts where the sampler makes them. The history is taken here:
@@ -109,4 +107,6 @@ class Sampling:
         elif self._wanted:
             self.exhausted = True
         if self.forecasts:
-            self.ledger.update(progress={KEY: outlook_of(answer, self._measured).as_json()})
+            told = outlook_of(answer, self._measured)
+            self.ledger.update(progress={KEY: told.as_json()})
+            self.outlook = told  # stored first, so that another owner decides alike

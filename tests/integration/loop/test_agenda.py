@@ -13,8 +13,8 @@ from evaluator.evaluate import Measurement
 from evaluator.examine import TaskExaminer
 from search.agenda import Agenda, Next
 from search.baselines import baselines
-from search.front import build_front, growth
-from search.growth import after_trials
+from search.front import build_front
+from search.growth import after_full_runs, after_trials
 from search.job import BudgetSpec, FinalistsSpec, JobSpec
 from search.ladder import Ladder
 from search.ledger import Ledger
@@ -226,7 +226,7 @@ def test_a_trial_that_never_climbs_adds_nothing_and_counts_all_the_same(agenda: 
     record = agenda.ledger.start(third, "rung", 1.0, STEPS, 0)
     agenda.ledger.fail(record, "nan", "the loss is not a number", retry=False)
     measure(agenda, Next(fourth, "rung", STEPS, 0), loss=0.2)
-    volumes = growth([first, second, third, fourth], agenda.objectives, STEPS)
+    volumes = after_full_runs([first, second, third, fourth], agenda.objectives, STEPS)
     assert after_trials([fourth, third, second, first], agenda.objectives, STEPS) == [0.0, *volumes[:1] * 2, volumes[1]]
     head = next(trial for trial in agenda.ledger.of_kind("baseline") if not trial.plan.entries)
     measure(agenda, Next(head, "baseline", STEPS, 1), loss=0.01)
@@ -281,10 +281,10 @@ def test_only_full_runs_of_the_search_say_that_the_hypervolume_is_flat(agenda: A
     trials = agenda.ledger.of_kind("search")
     for trial in trials:
         measure(agenda, Next(trial, "rung", 2, 0), loss=0.9)
-    assert growth(trials, agenda.objectives, STEPS) == []
+    assert after_full_runs(trials, agenda.objectives, STEPS) == []
     for loss, trial in zip((0.5, 0.2, 0.6, 0.9), trials, strict=True):
         measure(agenda, Next(trial, "rung", STEPS, 0), loss=loss)
-    reached = growth(trials, agenda.objectives, STEPS)
+    reached = after_full_runs(trials, agenda.objectives, STEPS)
     assert len(reached) == 4
     assert reached == sorted(reached)
     assert reached[1] > reached[0]

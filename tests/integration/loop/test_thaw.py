@@ -78,6 +78,7 @@ def measure(agenda: Agenda, trial: Trial, *steps: int) -> None:
 def told(agenda: Agenda, *forecasts: Forecast, full_runs: int = FULL_RUNS_TO_DROP) -> None:
     outlook = Outlook(agenda.ledger.measured_on_rungs, {each.trial: each for each in forecasts}, full_runs)
     agenda.ledger.update(progress={KEY: outlook.as_json()})
+    agenda.sampling.outlook = outlook
 
 
 def chosen(found: Next | None) -> tuple[int, int] | None:
