@@ -14,7 +14,6 @@ import numpy as np
 
 from search.estimate import Spread, by_all_runs, confirmed, pooled_spread
 from search.ledger import Trial
-from search.metrics import METRICS
 from search.objectives import Objectives
 from search.pareto import hypervolume, knee, non_dominated
 from search.point import Point, point_of, runs_in_full
@@ -77,10 +76,8 @@ def build_front(trials: Sequence[Trial], objectives: Objectives, full_steps: int
 
 def _spreads(points: Sequence[Point], objectives: Objectives) -> dict[str, Spread]:
     """Of the metrics that training decides and every point has."""
-    named = dict.fromkeys([*objectives.names, *(bound.metric for bound in objectives.constraints)])
-    learned = [name for name in named if not METRICS[name].known]
     spreads: dict[str, Spread] = {}
-    for name in learned:
+    for name in objectives.learned:
         if all(name in point.measured for point in points):
             rows = [[sample.metrics[name] for sample in point.samples] for point in points]
             spread = pooled_spread(rows)

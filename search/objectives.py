@@ -152,6 +152,16 @@ class Objectives(Frozen):
         return tuple(objective.metric for objective in self.objectives)
 
     @property
+    def learned(self) -> dict[str, Objective | Constraint]:
+        """What training measures, by metric, objectives first: an objective, or a bound on what is none."""
+        both: tuple[Objective | Constraint, ...] = (*self.objectives, *self.constraints)
+        found: dict[str, Objective | Constraint] = {}
+        for each in both:
+            if not each.known:
+                found.setdefault(each.metric, each)
+        return found
+
+    @property
     def goals(self) -> tuple[Goal, ...]:
         return tuple(objective.goal for objective in self.objectives)
 

@@ -3,13 +3,12 @@
 The model is the `bayes` sampler's surrogate, fitted to the job's trials whatever sampler proposed them. Such a model is
 surer than it should be of a space of many dimensions after some tens of trials. So it is asked about trials that were
 kept from it, a fifth at a time, and its deviations are stretched until 95% of their full runs are within its intervals
-(cross-conformal prediction, Vovk 2015). This module
-loads the tensor library; the web process asks for it in a process of its own (`api.believe`).
+(cross-conformal prediction, Vovk 2015). This module loads the tensor library; the web process asks for it in a process
+of its own (`api.believe`).
 """
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,26 +17,22 @@ import numpy as np
 import torch
 from linear_operator.utils.warnings import NumericalWarning
 from numpy.typing import NDArray
-from scipy import stats
 
 from search.objectives import Objectives
-from search.pareto import hypervolume
 from search.samplers.bayes.draws import holds, objective_values
 from search.samplers.bayes.encoding import Encoding
+from search.samplers.bayes.forecasting import entering
+from search.samplers.bayes.honesty import HALF, careful
 from search.samplers.bayes.kinds import DEFAULT, quick
 from search.samplers.bayes.surrogate import HYPERPARAMETERS, WORST_MODELLED, Surrogate
 from search.samplers.past import measured
 from search.samplers.sampler import History, Observation, PastTrial
-from search.scales import Scale
 from space.encode import Point
 from space.space import SearchSpace
 
 Floats = NDArray[np.float64]
 
 DRAWS = 512
-CONFIDENCE = 0.95
-HALF = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))
-"""Deviations on each side of a normal's mean that hold this share."""
 FOLDS = 5
 SEED = 0
 """The same question to the same trials has the same answer."""
@@ -97,7 +92,7 @@ def _stretch(
     surrogate: Surrogate, encoding: Encoding, objectives: Objectives, history: History, trials: list[PastTrial]
 ) -> Floats:
     """By what each of the surrogate's metrics must stretch its deviations, at least 1. Shape [metrics]."""
-    scales = _scales(objectives)
+    scales = {metric: each.scale for metric, each in objectives.learned.items()}
     errors: dict[str, list[float]] = {metric: [] for metric in scales}
     for fold in range(FOLDS):
         asked = [trial for trial in trials[fold::FOLDS] if _full_run(trial) is not None]
@@ -120,19 +115,11 @@ def _stretch(
                     column = without.metrics.index(metric)
                     place = min(scales[metric].position(run.values[metric]), WORST_MODELLED)
                     errors[metric].append(abs(place - means[row, column]) / deviations[row, column])
-    return np.array([_factor(errors.get(metric, [])) for metric in surrogate.metrics])
+    return np.array([careful(np.array(errors.get(metric, []))) for metric in surrogate.metrics])
 
 
 def _full_run(trial: PastTrial) -> Observation | None:
     return next((seen for seen in trial.observations if seen.fidelity == 1.0), None)
-
-
-def _factor(errors: list[float]) -> float:
-    """How much wider than a normal's an interval must be; the widest error where there are too few for a quantile."""
-    if not errors:
-        return 1.0
-    place = min(len(errors), math.ceil((len(errors) + 1) * CONFIDENCE))
-    return max(1.0, sorted(errors)[place - 1] / HALF)
 
 
 def _belief(
@@ -158,44 +145,24 @@ def _belief(
     allowed = np.array([encoding.allowed(each) for each in together])
     feasible = allowed & holds(drawn, surrogate, objectives)
     values = objective_values(drawn, rows, surrogate, encoding, objectives)
-    on_front, gain = _chances(values, feasible, others, objectives.reference)
+    fixed = np.broadcast_to(others, (DRAWS, *others.shape))
+    values = np.concatenate([values, fixed], axis=1)
+    able = np.concatenate([feasible, np.ones(fixed.shape[:2], dtype=bool)], axis=1)
+    on_front, gain = entering(values, able, 1, objectives.reference)
     return Belief(
         _expected(mean, deviation, surrogate, objectives),
         float(feasible[:, 0].mean()),
-        on_front,
-        gain,
+        float(on_front[0]),
+        float(gain[0]),
     )
-
-
-def _chances(values: Floats, feasible: NDArray[np.bool_], others: Floats, reference: Floats) -> tuple[float, float]:
-    """Share of draws in which the first point is on the front, and the hypervolume that it adds on average."""
-    entered, gained = 0, 0.0
-    for draw, able in zip(values, feasible, strict=True):
-        if not able[0]:
-            continue
-        rest = np.concatenate([draw[1:][able[1:]], others])
-        beaten = ((rest <= draw[0]).all(axis=1) & (rest < draw[0]).any(axis=1)).any()
-        if not beaten:
-            entered += 1
-            gained += hypervolume(np.vstack([rest, draw[0]]), reference) - hypervolume(rest, reference)
-    return entered / len(values), gained / len(values)
-
-
-def _scales(objectives: Objectives) -> dict[str, Scale]:
-    """Of every learned metric, objectives first."""
-    scales: dict[str, Scale] = {each.metric: each.scale for each in objectives.objectives if not each.known}
-    for bound in objectives.constraints:
-        if not bound.known:
-            scales.setdefault(bound.metric, bound.scale)
-    return scales
 
 
 def _expected(means: Floats, deviations: Floats, surrogate: Surrogate, objectives: Objectives) -> tuple[Expected, ...]:
     found = []
-    for metric, scale in _scales(objectives).items():
+    for metric, each in objectives.learned.items():
         place = surrogate.metrics.index(metric)
         mean, spread = float(means[place]), HALF * float(deviations[place])
         # Nothing is better than a scale's best.
-        ends = sorted(scale.value(max(0.0, end)) for end in (mean - spread, mean + spread))
-        found.append(Expected(metric, scale.value(max(0.0, mean)), *ends))
+        ends = sorted(each.scale.value(max(0.0, end)) for end in (mean - spread, mean + spread))
+        found.append(Expected(metric, each.scale.value(max(0.0, mean)), *ends))
     return tuple(found)

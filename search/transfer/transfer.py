@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from search.correlation import FEWEST
 from search.metrics import METRICS
 from search.objectives import Objectives
+from search.samplers.fidelity import log_fidelity
 from search.samplers.sampler import History, Observation, PastTrial
 from search.transfer.agreement import Agreement, Signs, agreement_of, comparisons, signs
 from search.transfer.carried import Carried, CarriedTrial, carry, front_points, place
@@ -37,7 +38,6 @@ USEFUL = 0.2
 ENOUGH_ROWS = 4
 """Values of a source, not all the same, that a model of it takes."""
 RESAMPLES = 200
-LOWEST_FIDELITY = 0.01
 SOURCE = "source"
 SOURCE_TRIAL = "source_trial"
 """Attributes of a proposal that is a source's point: the source's id, and its trial's number there."""
@@ -131,12 +131,12 @@ class Transfer:
         """The source's model of `metric`, smaller is better; None where too little was measured."""
         key = carried.source.job, metric
         if key not in self._models:
-            rows, values = self.rows(carried, metric)
+            rows, values = self._rows(carried, metric)
             fits = len(values) >= ENOUGH_ROWS and float(np.ptp(values)) > 0
             self._models[key] = SourceModel(self._inputs(rows), values) if fits else None
         return self._models[key]
 
-    def rows(self, carried: Carried, metric: str) -> tuple[list[tuple[Point, float]], Floats]:
+    def _rows(self, carried: Carried, metric: str) -> tuple[list[tuple[Point, float]], Floats]:
         """What the source measured of `metric`, smaller is better: (point, fidelity) of each run, and the values."""
         name = carried.source.stands_for(metric)
         if name is None:
@@ -153,8 +153,8 @@ class Transfer:
 
     def _inputs(self, rows: Sequence[tuple[Point, float]]) -> Floats:
         features = self._space.features([point for point, _ in rows])
-        logs = [1 - math.log(max(each, LOWEST_FIDELITY)) / math.log(LOWEST_FIDELITY) for _, each in rows]
-        return np.concatenate([features, np.array(logs)[:, None]], axis=1)
+        logs = np.array([[log_fidelity(each)] for _, each in rows])
+        return np.concatenate([features, logs], axis=1)
 
     # Whether they are right
 

@@ -11,7 +11,7 @@ from search.samplers.bayes.design import around_defaults, design_words, initial_
 from search.samplers.bayes.encoding import Encoding
 from search.samplers.bayes.forecasting import forecasts
 from search.samplers.bayes.kinds import DEFAULT
-from search.samplers.bayes.source_prior import SourcePriors
+from search.samplers.bayes.source_prior import source_priors
 from search.samplers.bayes.surrogate import HYPERPARAMETERS, Surrogate
 from search.samplers.forecast import Answer, Standing
 from search.samplers.past import measured, next_number, rng_for, tried, with_proposals
@@ -50,7 +50,6 @@ class BayesSampler:
         self._random = RandomSampler(space, objectives, seed)
         learned = sum(not objective.known for objective in objectives.objectives)
         self._transfer = transfer
-        self._priors = None if transfer is None else SourcePriors(self._encoding, transfer)
         self._initial = initial_trials(len(space.dimensions), learned, trials)
 
     def ask(self, history: History, n: int) -> list[Proposal]:
@@ -96,7 +95,8 @@ class BayesSampler:
         return 0 if self._transfer is None else len(self._transfer.unproven(history))
 
     def _model(self, history: History, trials: list[PastTrial]) -> Surrogate:
-        priors = {} if self._priors is None else self._priors.of(history)
+        transfer = self._transfer
+        priors = {} if transfer is None else source_priors(transfer, history, self._encoding.inputs)
         return Surrogate(self._encoding, self._objectives, history, trials, self._surrogate, priors)
 
     def _design(self, history: History, what: str) -> Proposal | None:

@@ -6,7 +6,6 @@ which gets nothing but the inputs, knows their exact values.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,10 +15,8 @@ from torch import Tensor
 
 from search.objectives import Objectives
 from search.samplers.bayes.domain import Domain
+from search.samplers.fidelity import log_fidelity
 from space.encode import Point
-
-LOWEST_FIDELITY = 0.01
-"""Fidelities enter as log(f) scaled so that this one is 0 and the full run is 1."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,7 @@ class Encoding:
             return torch.empty(0, self.width, dtype=torch.float64)
         columns = [
             self._domain.features(list(points)),
-            np.array([[_log_fidelity(fidelity)] for fidelity in fidelities or [1.0] * len(points)]),
+            np.array([[log_fidelity(fidelity)] for fidelity in fidelities or [1.0] * len(points)]),
             np.array([self._known_values(point) for point in points]).reshape(len(points), len(self.known)),
         ]
         return torch.from_numpy(np.concatenate(columns, axis=1, dtype=np.float64))
@@ -65,7 +62,3 @@ class Encoding:
         values = self._domain.known(point)
         bounds = [bound for bound in self._objectives.constraints if bound.known]
         return all(bound.violation(values[bound.metric]) <= 0 for bound in bounds)
-
-
-def _log_fidelity(fidelity: float) -> float:
-    return 1 - math.log(max(fidelity, LOWEST_FIDELITY)) / math.log(LOWEST_FIDELITY)

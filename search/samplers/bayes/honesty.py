@@ -16,9 +16,10 @@ import torch
 from numpy.typing import NDArray
 from scipy import stats
 
-from search.objectives import Constraint, Objective, Objectives
+from search.objectives import Objectives
 from search.samplers.bayes.readings import full_places, line_at
 from search.samplers.bayes.surrogate import Surrogate
+from search.samplers.fidelity import FULL
 from search.samplers.sampler import PastTrial
 
 Floats = NDArray[np.float64]
@@ -28,8 +29,6 @@ HALF = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))
 """Deviations on each side of a normal's mean that hold this share."""
 UNKNOWN = 1.0
 """Standard deviation, on the metric's scale, of a full run of which the rung says nothing that could be checked."""
-FULL = 1.0
-"""Log-fidelity of a full run, as encoded."""
 
 
 def errors(surrogate: Surrogate, fidelity_column: int) -> list[Floats]:
@@ -74,8 +73,7 @@ def doubts(trials: Sequence[PastTrial], objectives: Objectives, metrics: Sequenc
     distance from them, Student-t for their number. `waiting`: fidelity of each trial's longest run; nothing is added
     before the first. Shape draws x waiting x metrics.
     """
-    named: list[Objective | Constraint] = [*objectives.objectives, *objectives.constraints]
-    scales = {each.metric: each.scale for each in named if each.quality}
+    scales = {name: each.scale for name, each in objectives.learned.items() if each.quality}
     found = np.zeros((draws, len(waiting), len(metrics)))
     for column, metric in enumerate(metrics):
         if metric not in scales:

@@ -21,11 +21,9 @@ from botorch.posteriors.gpytorch import GPyTorchPosterior
 from botorch.posteriors.posterior import Posterior
 from torch import Tensor
 
-from search.samplers.bayes.encoding import Encoding
 from search.samplers.sampler import History
-from search.transfer.carried import Carried
 from search.transfer.source_model import SourceModel
-from search.transfer.transfer import ENOUGH_ROWS, Transfer
+from search.transfer.transfer import Transfer
 
 PRIOR_TRIALS = 3.0
 """Values of the job that the sources' own spread counts for in the slope."""
@@ -33,35 +31,17 @@ LONGEST = 3.0
 """Standard deviations beyond which no source predicts: far from what it tried it knows nothing."""
 
 
-class SourcePriors:
-    """The sources' models on the inputs of `encoding`, by metric; each is fitted once."""
-
-    def __init__(self, encoding: Encoding, transfer: Transfer) -> None:
-        self._encoding = encoding
-        self._transfer = transfer
-        self._models: dict[tuple[str, str], SourceModel | None] = {}
-
-    def of(self, history: History) -> dict[str, SourcePrior]:
-        """A prior for each metric of which a source is believed."""
-        believed: dict[str, list[tuple[float, SourceModel]]] = {}
-        carried = {each.source.job: each for each in self._transfer.carried}
-        for verdict in self._transfer.verdicts(history):
-            if verdict.weight > 0:
-                model = self._model(carried[verdict.source.job], verdict.metric)
-                if model is not None:
-                    believed.setdefault(verdict.metric, []).append((verdict.weight, model))
-        return {metric: SourcePrior(models, self._encoding.inputs) for metric, models in believed.items()}
-
-    def _model(self, carried: Carried, metric: str) -> SourceModel | None:
-        key = carried.source.job, metric
-        if key not in self._models:
-            rows, values = self._transfer.rows(carried, metric)
-            fits = len(values) >= ENOUGH_ROWS and float(np.ptp(values)) > 0
-            X = self._encoding.rows([point for point, _ in rows], [each for _, each in rows])[
-                :, : self._encoding.inputs
-            ]
-            self._models[key] = SourceModel(X.numpy(), values) if fits else None
-        return self._models[key]
+def source_priors(transfer: Transfer, history: History, inputs: int) -> dict[str, SourcePrior]:
+    """A prior for each metric of which a source is believed. `inputs`: the surrogate's, the space's features and the
+    fidelity, as the sources' models have them."""
+    believed: dict[str, list[tuple[float, SourceModel]]] = {}
+    carried = {each.source.job: each for each in transfer.carried}
+    for verdict in transfer.verdicts(history):
+        if verdict.weight > 0:
+            model = transfer.model(carried[verdict.source.job], verdict.metric)
+            if model is not None:
+                believed.setdefault(verdict.metric, []).append((verdict.weight, model))
+    return {metric: SourcePrior(models, inputs) for metric, models in believed.items()}
 
 
 class SourcePrior(OutcomeTransform):

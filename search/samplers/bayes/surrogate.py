@@ -17,7 +17,7 @@ import torch
 from botorch.models.gpytorch import GPyTorchModel
 from torch import Tensor
 
-from search.objectives import Constraint, Objective, Objectives
+from search.objectives import Objectives
 from search.samplers.bayes.encoding import Encoding
 from search.samplers.bayes.fitting import Hyperparameters
 from search.samplers.bayes.kinds import DEFAULT, fit_of
@@ -51,13 +51,9 @@ class Surrogate:
         """`trials`: those of `history` that were measured; at least two. `kind`: one of `kinds.KINDS`. `priors`: for
         some metrics, the mean that earlier jobs give."""
         priors = priors or {}
-        named: list[Objective | Constraint] = [*objectives.objectives, *objectives.constraints]
         data = {
-            each.metric: _data(
-                encoding, readings(trials, each.metric, each.scale, quality=each.quality and each.metric != LOSS)
-            )
-            for each in named
-            if not each.known
+            name: _data(encoding, readings(trials, name, each.scale, quality=each.quality and name != LOSS))
+            for name, each in objectives.learned.items()
         }
         failed = [trial for trial in history.trials if trial.state == "failed"]
         if len(failed) >= ENOUGH_FAILURES:

@@ -16,7 +16,7 @@ from search.job import JobSpec
 from search.objectives import Objectives
 from search.samplers import create
 from search.samplers.bayes.encoding import Encoding
-from search.samplers.bayes.source_prior import SourcePrior, SourcePriors
+from search.samplers.bayes.source_prior import SourcePrior, source_priors
 from search.samplers.bayes.surrogate import Surrogate
 from search.samplers.forecast import Forecaster, Standing
 from search.samplers.sampler import History, Observation, PastTrial
@@ -262,7 +262,7 @@ def error(space: SearchSpace, objectives: Objectives, sources: list[Source], his
     """Mean absolute error of the surrogate's predictions for points that it has not seen."""
     encoding = Encoding(space, objectives)
     transfer = Transfer(sources, space, objectives)
-    priors = SourcePriors(encoding, transfer).of(history)
+    priors = source_priors(transfer, history, encoding.inputs)
     surrogate = Surrogate(encoding, objectives, history, list(history.trials), priors=priors)
     new = history_of(space, 40, seed=77)
     rows = encoding.rows([trial.point for trial in new.trials])
