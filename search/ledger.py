@@ -14,6 +14,7 @@ from evaluator.evaluate import Measurement, Progress
 from search.samplers.forecast import Standing
 from search.samplers.sampler import UNSELECTED, History, Observation, PastTrial, Proposal
 from space.configuration import Configuration
+from space.encode import Point
 from space.plan import Plan
 from storage.artifacts import Artifact
 from storage.records import EvaluationRecord, JobRecord, NewTrial, TrialRecord
@@ -103,8 +104,11 @@ def read_trials(store: Store, job_id: str) -> dict[int, Trial]:
 
 
 def history_of(trials: Iterable[Trial]) -> History:
-    """What a sampler sees of these trials: the sampled ones; baselines are not its."""
-    return History(tuple(_past(trial) for trial in trials if trial.record.kind == "search"))
+    """What a sampler sees of these trials: the sampled ones, and beside them the baselines that lie in the space."""
+    seen = list(trials)
+    search = [trial for trial in seen if trial.record.kind == "search"]
+    baselines = [trial for trial in seen if trial.record.kind == "baseline" and trial.record.point]
+    return History(tuple(map(_past, search)), tuple(map(_past, baselines)))
 
 
 def _past(trial: Trial) -> PastTrial:
@@ -144,7 +148,7 @@ class Ledger:
     # What a sampler sees
 
     def history(self) -> History:
-        """The sampled trials; baselines are not the sampler's."""
+        """All trials, as a sampler sees them."""
         return history_of(self.trials.values())
 
     @property
@@ -184,7 +188,8 @@ class Ledger:
             ]
         )
 
-    def add_baseline(self, name: str, candidates: Sequence[tuple[Configuration, Plan]], reason: str) -> None:
+    def add_baseline(self, name: str, candidates: Sequence[tuple[Configuration, Plan, Point]], reason: str) -> None:
+        """`candidates`: with each one's point, an empty one where it is not in the space."""
         self._add(
             [
                 NewTrial(
@@ -193,11 +198,11 @@ class Ledger:
                     key=plan.key,
                     configuration=configuration.model_dump(mode="json"),
                     plan=plan.model_dump(mode="json"),
-                    point={},
+                    point=point,
                     strategy="baseline",
                     reason=reason,
                 )
-                for configuration, plan in candidates
+                for configuration, plan, point in candidates
             ]
         )
 

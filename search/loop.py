@@ -34,6 +34,9 @@ from search.sampling import Sampling
 from search.settlement import settle
 from search.timekeeper import Timekeeper
 from search.transfer.transfer import Transfer
+from space.configuration import Configuration
+from space.encode import Point
+from space.errors import FieldError
 from space.space import SearchSpace
 from storage.artifacts import Artifact, ArtifactStore
 from storage.errors import StaleAttempt, StoreError
@@ -154,7 +157,16 @@ class Loop:
         present = {trial.record.name for trial in self.ledger.of_kind("baseline")}
         for baseline in self.baselines:
             if baseline.name not in present:
-                self.ledger.add_baseline(baseline.name, baseline.candidates, f"hand-made baseline: {baseline.title}")
+                candidates = [(*each, self._point(each[0])) for each in baseline.candidates]
+                self.ledger.add_baseline(baseline.name, candidates, f"hand-made baseline: {baseline.title}")
+
+    def _point(self, configuration: Configuration) -> Point:
+        """Of a baseline, so that the sampler knows what it reached; empty where the space or its limits refuse it."""
+        try:
+            point = self.space.encode(configuration)
+        except FieldError:
+            return {}
+        return {} if self.space.check(point) else point
 
     def _ask(self) -> None:
         wanted = self.agenda.proposals_wanted(self.slots - len(self._running))

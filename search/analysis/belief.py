@@ -25,7 +25,7 @@ from search.samplers.bayes.forecasting import entering
 from search.samplers.bayes.honesty import HALF, careful
 from search.samplers.bayes.kinds import DEFAULT, quick
 from search.samplers.bayes.surrogate import HYPERPARAMETERS, WORST_MODELLED, Surrogate
-from search.samplers.past import measured
+from search.samplers.past import evidence, measured
 from search.samplers.sampler import History, Observation, PastTrial
 from space.encode import Point
 from space.space import SearchSpace
@@ -78,8 +78,9 @@ def believe(
     the job's surrogate; one that takes minutes to fit is answered by its quick relation (`kinds.quick`).
     """
     encoding = Encoding(space, objectives)
-    trials = measured(history, objectives)
-    full = [trial.point for trial in trials if any(seen.fidelity == 1.0 for seen in trial.observations)]
+    trials = evidence(history, objectives)
+    sampled = measured(history, objectives)
+    full = [trial.point for trial in sampled if any(seen.fidelity == 1.0 for seen in trial.observations)]
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore", NumericalWarning)
         torch.manual_seed(SEED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -37,14 +38,23 @@ def with_proposals(history: History, proposals: Iterable[Proposal]) -> History:
         PastTrial(number + index, proposal.point, proposal.configuration, "running", (), proposal.attributes)
         for index, proposal in enumerate(proposals)
     )
-    return History(history.trials + running)
+    return replace(history, trials=history.trials + running)
 
 
 def measured(history: History, objectives: Objectives) -> list[PastTrial]:
-    """Trials with at least one observation of every objective that did not end in failure."""
+    """Sampled trials with at least one observation of every objective that did not end in failure."""
+    return _measured(history.trials, objectives)
+
+
+def evidence(history: History, objectives: Objectives) -> list[PastTrial]:
+    """What a model learns from: the same, and those beside the search."""
+    return _measured((*history.trials, *history.others), objectives)
+
+
+def _measured(trials: Iterable[PastTrial], objectives: Objectives) -> list[PastTrial]:
     return [
         trial
-        for trial in history.trials
+        for trial in trials
         if trial.state != "failed" and any(objectives.measured(seen.values) for seen in trial.observations)
     ]
 

@@ -55,6 +55,8 @@ class History:
     """Everything that a sampler may know, ordered by trial number."""
 
     trials: tuple[PastTrial, ...] = ()
+    others: tuple[PastTrial, ...] = ()
+    """Configurations of the space that no sampler proposed and that run beside the search: hand-made baselines."""
 
 
 @dataclass(frozen=True)

@@ -202,7 +202,7 @@ class Search:
         each = found[position]
         before = len(self.ledger.trials)
         candidate = each.candidates[len(each.candidates) // 2]
-        self.ledger.add_baseline(each.name, [candidate], f"hand-made: {each.title}")
+        self.ledger.add_baseline(each.name, [(*candidate, {})], f"hand-made: {each.title}")
         trial = self.ledger.trials[before]
         for seed in (101, 102):
             self.train(trial, "baseline", STEPS, seed)

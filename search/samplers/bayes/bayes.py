@@ -14,9 +14,9 @@ from search.samplers.bayes.kinds import DEFAULT
 from search.samplers.bayes.source_prior import source_priors
 from search.samplers.bayes.surrogate import HYPERPARAMETERS, Surrogate
 from search.samplers.forecast import Answer, Standing
-from search.samplers.past import measured, next_number, rng_for, tried, with_proposals
+from search.samplers.past import evidence, measured, next_number, rng_for, tried, with_proposals
 from search.samplers.random import RandomSampler
-from search.samplers.sampler import EXPECTED_GAIN, History, PastTrial, Proposal
+from search.samplers.sampler import EXPECTED_GAIN, History, Proposal
 from search.samplers.sobol import SobolSampler
 from search.transfer.transfer import Transfer
 from space.space import SearchSpace
@@ -65,7 +65,7 @@ class BayesSampler:
         new = range(next_number(history), next_number(extended))
         waiting = Standing(standing.waiting | frozenset(new), standing.finishing)
         with reproducible(self._seed, next_number(extended)):
-            surrogate = surrogate or self._model(extended, trials)
+            surrogate = surrogate or self._model(extended)
             rng = rng_for(self._seed, next_number(extended))
             found = forecasts(surrogate, self._encoding, self._objectives, extended, waiting, rng)
         return Answer(proposals, found, full)
@@ -83,8 +83,8 @@ class BayesSampler:
                 proposal = self._design(extended, design)
             else:
                 with reproducible(self._seed, next_number(extended)):
-                    surrogate = surrogate or self._model(extended, trials)
-                    proposal = self._model_based(extended, trials, surrogate)
+                    surrogate = surrogate or self._model(extended)
+                    proposal = self._model_based(extended, surrogate)
             if proposal is None:
                 break
             proposals.append(proposal)
@@ -94,7 +94,8 @@ class BayesSampler:
         """Trials that fill no place of the design: of sources that nothing speaks for so far."""
         return 0 if self._transfer is None else len(self._transfer.unproven(history))
 
-    def _model(self, history: History, trials: list[PastTrial]) -> Surrogate:
+    def _model(self, history: History) -> Surrogate:
+        trials = evidence(history, self._objectives)
         transfer = self._transfer
         priors = {} if transfer is None else source_priors(transfer, history, self._encoding.inputs)
         return Surrogate(self._encoding, self._objectives, history, trials, self._surrogate, priors)
@@ -107,10 +108,11 @@ class BayesSampler:
         around = ", learning rates drawn around the methods' own defaults" if drawn.strategy == "sobol" else ""
         return replace(drawn, strategy=f"{drawn.strategy.split(':')[0]}: {what}", reason=drawn.reason + around)
 
-    def _model_based(self, history: History, trials: list[PastTrial], surrogate: Surrogate) -> Proposal | None:
+    def _model_based(self, history: History, surrogate: Surrogate) -> Proposal | None:
         number = next_number(history)
+        trials = evidence(history, self._objectives)
         rng = rng_for(self._seed, number)
-        seen = tried(self._space, history)
+        seen = tried(self._space, history) | {self._space.key(trial.point) for trial in history.others}
         if not any(self._encoding.allowed(trial.point) for trial in trials):
             return self._random.propose(
                 history, seen, number, "random: nothing allowed yet", "no trial holds the limits"

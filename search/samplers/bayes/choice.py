@@ -50,7 +50,7 @@ def choose(
 ) -> Choice | None:
     """The best candidate found whose key is not in `seen`; None when there is none, or no trial holds the known limits.
 
-    `trials`: those of `history` that were measured; the others that run are pending points.
+    `trials`: what was measured (`past.evidence`); the other trials that run are pending points.
     """
     rows = encoding.rows([trial.point for trial in trials if encoding.allowed(trial.point)])
     have = {trial.number for trial in trials}

@@ -14,7 +14,7 @@ from search.samplers.bayes.encoding import Encoding
 from search.samplers.bayes.honesty import careful, doubts, errors, typical
 from search.samplers.bayes.surrogate import Surrogate
 from search.samplers.forecast import Forecast, Standing, fidelity_of
-from search.samplers.past import measured
+from search.samplers.past import evidence
 from search.samplers.sampler import History
 
 DRAWS = 256
@@ -35,22 +35,21 @@ def forecasts(
     the former.
     """
     fidelity = fidelity_of(history, sorted(standing.waiting))
-    by_number = {trial.number: trial for trial in history.trials}
+    if not fidelity:
+        return []
+    by_number = {trial.number: trial.point for trial in history.trials}
     full = [
-        trial.number
-        for trial in history.trials
+        trial.point
+        for trial in (*history.trials, *history.others)
         if trial.state != "failed"
         and (trial.number in standing.finishing or any(seen.fidelity == 1.0 for seen in trial.observations))
     ]
-    numbers = [*fidelity, *full]
-    if not fidelity:
-        return []
-    points = [by_number[number].point for number in numbers]
+    points = [*(by_number[number] for number in fidelity), *full]
     rows = encoding.rows(points)
     allowed = np.array([encoding.allowed(point) for point in points])
     centre, drawn = _draw(surrogate, rows)
     wrong = errors(surrogate, encoding.inputs - 1)
-    open_still = doubts(measured(history, objectives), objectives, surrogate.metrics, fidelity, rng, DRAWS)
+    open_still = doubts(evidence(history, objectives), objectives, surrogate.metrics, fidelity, rng, DRAWS)
     gains, chances = np.zeros(len(fidelity)), np.zeros(len(fidelity))
     for stretch in (typical, careful):
         factor = np.array([stretch(each) for each in wrong])

@@ -48,7 +48,7 @@ class Surrogate:
         kind: str = DEFAULT,
         priors: Mapping[str, SourcePrior] | None = None,
     ) -> None:
-        """`trials`: those of `history` that were measured; at least two. `kind`: one of `kinds.KINDS`. `priors`: for
+        """`trials`: what was measured (`past.evidence`); at least two. `kind`: one of `kinds.KINDS`. `priors`: for
         some metrics, the mean that earlier jobs give."""
         priors = priors or {}
         data = {

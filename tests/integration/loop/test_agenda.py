@@ -63,7 +63,7 @@ def agenda(tmp_path: Path, tiny_models: dict[str, Path], tiny_data: Path, clock:
     ledger = Ledger(store, job, "owner", 3600)
     chosen, _ = baselines(prepared.table, 1 << 34)
     for baseline in chosen:
-        ledger.add_baseline(baseline.name, baseline.candidates, baseline.title)
+        ledger.add_baseline(baseline.name, [(*each, {}) for each in baseline.candidates], baseline.title)
     space = prepared.space
     sampler = create("random", space, prepared.objectives, 0)
     with Sampling(sampler, space, ledger, prepared.objectives, 0) as sampling:

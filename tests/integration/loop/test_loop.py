@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 from loop_setting import Setting
 
+from evaluator.examine import TaskExaminer
+from search.job import JobSpec
+from search.ledger import history_of, read_trials
 from search.objectives import Objectives
 from search.pareto import hypervolume, non_dominated
+from search.submission import prepare
 
 RUNGS = (2, 6, 18)
 
@@ -101,6 +105,19 @@ def test_a_baseline_trains_in_full_with_its_best_learning_rate_only(setting: Set
     assert set(by_name) == {"lora-r8-query-value", "serial-adapter", "lora-r8-all-linear", "full-fine-tuning"}
     for candidates in by_name.values():
         assert [state for _, state in sorted(candidates)] == ["completed", "pruned", "pruned"]
+
+
+def test_a_sampler_sees_the_baselines_that_lie_in_the_space(setting: Setting) -> None:
+    space = {"methods": ["lora"], "rank": [4, 8], "sites": {"lora": [["attention.query", "attention.value"]]}}
+    job = setting.run(setting.submit(space=space, budget={"trials": 3, "steps": 18}))
+    trials = read_trials(setting.store, job.id)
+    seen = history_of(trials.values())
+    assert {trials[each.number].record.kind for each in seen.trials} == {"search"}
+    made = prepare(JobSpec.model_validate(job.spec), TaskExaminer(), setting.store).space
+    assert [trials[each.number].record.name for each in seen.others] == ["lora-r8-query-value"] * 3
+    assert [made.key(each.point) for each in seen.others] == [trials[each.number].record.key for each in seen.others]
+    (full,) = [each for each in seen.others if any(run.fidelity == 1.0 for run in each.observations)]
+    assert [(run.fidelity, run.seed) for run in full.observations][-2:] == [(1.0, 1), (1.0, 2)]
 
 
 def test_a_failed_evaluation_is_data_and_the_job_goes_on(setting: Setting) -> None:

@@ -185,7 +185,7 @@ def searched(services: Services, submitted: str) -> Callable[[], JobRecord]:
             [Proposal({"method": "lora"}, each, "sobol", "fills the space") for each in configurations], plans
         )
         head = Configuration()
-        ledger.add_baseline("head-only", [(head, resolve(head, TABLE))], "hand-made")
+        ledger.add_baseline("head-only", [(head, resolve(head, TABLE), {})], "hand-made")
         for number, accuracy in ((0, 0.8), (1, 0.9), (3, 0.7)):
             trial = ledger.trials[number]
             record = ledger.start(trial, "baseline" if number == 3 else "rung", 1.0, 10, 0)

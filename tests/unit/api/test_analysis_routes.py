@@ -48,7 +48,7 @@ def learned(client: TestClient, services: Services, spec: dict[str, Any]) -> Job
         [space.plan(point) for point in points],
     )
     head = Configuration()
-    ledger.add_baseline("head-only", [(head, resolve(head, prepared.table))], "hand-made")
+    ledger.add_baseline("head-only", [(head, resolve(head, prepared.table), {})], "hand-made")
     for trial in ledger.trials.values():
         purpose = "rung" if trial.record.kind == "search" else "baseline"
         record = ledger.start(trial, purpose, 1.0, STEPS, 0)

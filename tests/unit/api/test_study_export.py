@@ -65,7 +65,7 @@ def running(services: Services, submitted: str) -> str:
             summary = {**measured(trial.plan.trainable_parameters, rungs[-1]).metrics, "fidelity": rungs[-1]}
             ledger.set_trial(trial, "completed" if number < 4 else "pruned", summary=summary)
     head = Configuration()
-    ledger.add_baseline("head-only", [(head, resolve(head, prepared.table))], "hand-made")
+    ledger.add_baseline("head-only", [(head, resolve(head, prepared.table), {})], "hand-made")
     baseline = ledger.trials[8]
     ledger.finish(ledger.start(baseline, "baseline", 1.0, 10, 40), measured(0, 1.0), {})
     ledger.set_trial(baseline, "completed", summary=measured(0, 1.0).metrics)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -177,6 +179,24 @@ def test_a_run_under_way_to_the_end_counts_as_one_of_the_front(space: SearchSpac
     after = sampler.ask_and_forecast(known, 0, Standing(rest, frozenset({ahead.trial}))).forecasts
     assert after is not None
     assert sum(each.gain for each in after) < sum(each.gain for each in before if each.trial != ahead.trial)
+
+
+def test_a_baseline_bars_the_way_and_is_not_proposed_again(space: SearchSpace, objectives: Objectives) -> None:
+    known = history(space, 24, 6, seed=2)
+    sampler = BayesSampler(space, objectives, 0)
+    alone = sampler.ask_and_forecast(known, 1, waiting(known))
+    point = alone.proposals[0].point
+    reached = {**measure(space.plan(point), DEPTH, 1.0, NOISE), "accuracy": 0.97, "loss": 0.1}
+    seeds = tuple(Observation(1.0, seed, reached) for seed in (1, 2))
+    baseline = PastTrial(99, point, alone.proposals[0].configuration, "completed", seeds)
+    beside = sampler.ask_and_forecast(replace(known, others=(baseline,)), 1, waiting(known))
+    assert space.key(beside.proposals[0].point) != space.key(point)
+    assert "from 25 measured" in beside.proposals[0].reason
+    assert alone.forecasts is not None
+    assert beside.forecasts is not None
+    gains = [{each.trial: each.gain for each in told} for told in (alone.forecasts, beside.forecasts)]
+    shared = set(gains[0]) & waiting(known).waiting
+    assert sum(gains[1][number] for number in shared) < 0.5 * sum(gains[0][number] for number in shared)
 
 
 def test_no_forecast_before_there_is_a_front(space: SearchSpace, objectives: Objectives) -> None:

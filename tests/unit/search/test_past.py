@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from search.objectives import Objectives
-from search.samplers.past import full_values, measured, next_number
+from search.samplers.past import evidence, full_values, measured, next_number
 from search.samplers.sampler import History, Observation, PastTrial
 from space.configuration import Configuration
 
@@ -28,6 +28,13 @@ def test_failed_and_unmeasured_trials_are_no_results(objectives: Objectives) -> 
     assert [each.number for each in measured(History(trials), objectives)] == [0]
     climbing = trial(4, (0.1, 0.6), state="running")
     assert measured(History((climbing,)), objectives) == [climbing], "a running trial's lower rungs are results"
+
+
+def test_models_learn_from_what_runs_beside_the_search_too(objectives: Objectives) -> None:
+    known = History((trial(0, (1.0, 0.7)),), others=(trial(9, (1.0, 0.8)), trial(8)))
+    assert [each.number for each in measured(known, objectives)] == [0]
+    assert [each.number for each in evidence(known, objectives)] == [0, 9]
+    assert next_number(known) == 1
 
 
 def test_short_runs_are_moved_by_what_longer_training_brought_others(objectives: Objectives) -> None:
