@@ -118,9 +118,9 @@ def _search_of_the_same(store: Store, job: JobRecord, objectives: Objectives) ->
     if not job.context.get("sources"):
         return None
     for other in store.jobs(limit=LOOKED_AT).items:
-        if other.id != job.id and not other.spec.get("transfer") and _alike(job, other) and _searched(other):
-            names = {name for each in _searched(other) for name in each["objectives"]}
-            if names >= set(objectives.names):
+        if other.id != job.id and not other.spec.get("transfer") and _alike(job, other):
+            points = _searched(other)
+            if points and {name for each in points for name in each["objectives"]} >= set(objectives.names):
                 return other
     return None
 
