@@ -12,7 +12,7 @@ import numpy as np
 from api.dashboard.axes import Axis, axis_of
 from api.dashboard.chart import Trace, error_bars
 from api.dashboard.palette import FAINT, SERIES, axis_layout, layout
-from api.schemas import TransferredView, TransferView
+from api.transfer import TransferredView, TransferView
 from api.words import configuration_words, metric_title, metric_value
 from search.metrics import METRICS
 from space.configuration import Configuration
