@@ -15,7 +15,6 @@ from api.settings import Settings
 from api.version import VERSION
 from api.wiring import make_services
 
-PREFIX = "/api/v1"
 DESCRIPTION = (
     "Finds the parameter-efficient fine-tuning configuration worth training. Submit a search, follow it, read its "
     "Pareto front, and take a configuration away as a recipe that runs. Errors are problem documents (RFC 9457) that "

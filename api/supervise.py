@@ -6,7 +6,7 @@ import logging
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from time import monotonic
 
 from api.settings import Settings, child_environment
@@ -37,13 +37,11 @@ class LoopProcess:
         environment: Mapping[str, str],
         command: Sequence[str] = COMMAND,
         *,
-        clock: Callable[[], float] = monotonic,
         first_delay: float = FIRST_DELAY,
         grace: float = GRACE_SECONDS,
     ) -> None:
         self._environment = dict(environment)
         self._command = tuple(command)
-        self._clock = clock
         self._first_delay = first_delay
         self._grace = grace
         self._ending = threading.Event()
@@ -86,14 +84,14 @@ class LoopProcess:
     def _keep(self) -> None:
         delay = self._first_delay
         while not self._ending.is_set():
-            began = self._clock()
+            began = monotonic()
             process = self._spawn()
             code = process.wait()
             if process.stdin is not None:
                 process.stdin.close()
             if self._ending.is_set():
                 return
-            delay = self._first_delay if self._clock() - began >= HEALTHY_SECONDS else delay
+            delay = self._first_delay if monotonic() - began >= HEALTHY_SECONDS else delay
             log.error("the loop process ended with code %d; starting it again in %.0f s", code, delay)
             self._ending.wait(delay)
             delay = min(2 * delay, LONGEST_DELAY)

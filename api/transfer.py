@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import Field
 
 from api import views
-from api.schemas import ComparisonView, SourceAgreementView, SourceView, TransferredView, TransferView
+from api.schemas import View
 from evaluator.task import ModelSpec
 from search.front import Front, build_front
 from search.ledger import read_trials
@@ -21,6 +23,77 @@ from storage.store import Store
 
 ALIKE = ("type", "data", "text", "text_pair", "label", "max_length", "split")
 """Fields of a task that decide what is measured."""
+
+
+class VerdictView(View):
+    """What a job's own trials say of one source about one metric."""
+
+    metric: str
+    state: Literal["learning", "kept", "dropped"] = Field(description="dropped: its interval lies below 0.2")
+    weight: float = Field(description="of all sources' say about the metric")
+    kendall: float = Field(description="rank correlation of what it predicts with what was measured here")
+    interval: tuple[float, float] = Field(description="95%; [-1, 1] where too few trials can be compared")
+    trials: int = Field(description="trials that could be compared")
+    statement: str
+
+
+class SourceView(View):
+    """An earlier job that a job learns from, as it stood at submission."""
+
+    job: str
+    name: str
+    model: str = Field(description="last part of its path, or its hub id")
+    data: str = Field(description="the same of its data")
+    trials: int = Field(description="of its trials, those with results")
+    carried: int | None = Field(description="of these, the configurations that this job's space holds")
+    statement: str
+    verdicts: list[VerdictView] = Field(description="by learned objective; empty where it measured too little")
+
+
+class SourceAgreementView(View):
+    kendall: float
+    interval: tuple[float, float] = Field(description="95%; [-1, 1] where there are too few")
+    trials: int
+
+
+class ComparisonView(View):
+    """The transferred points' hypervolume against that of other points."""
+
+    against: str
+    hypervolume: float = Field(description="of the others")
+    difference: float = Field(description="the transferred points' less the others'")
+    interval: tuple[float, float] | None = Field(description="95% of the difference; null before two seeds")
+    answer: Literal["transfers", "no significant difference", "does not transfer", "unknown"]
+
+
+class TransferredView(View):
+    """One configuration, in the source and here."""
+
+    trial: int
+    source: str = Field(description="the job that it is from")
+    source_trial: int
+    configuration: dict[str, Any]
+    methods: list[str]
+    there: dict[str, float] = Field(description="objectives as the source reports them, where it measured them")
+    here: dict[str, float] = Field(description="objectives here, a mean over the seeds")
+    intervals: dict[str, tuple[float, float]] = Field(description="95% interval of the mean, here")
+    test: dict[str, float] = Field(description="on test rows, here")
+    seeds: int
+    on_front: bool
+
+
+class TransferView(View):
+    """What a job made of earlier ones."""
+
+    sources: list[SourceView]
+    points: list[TransferredView] = Field(description="points of the sources' fronts that were trained in full here")
+    hypervolume: float = Field(description="of these points, on this job's scale")
+    baselines: ComparisonView | None = Field(description="against the hand-made baselines")
+    search: ComparisonView | None = Field(description="against a search of the same task that learned from nothing")
+    against: str | None = Field(description="the job of that search")
+    ordering: SourceAgreementView | None = Field(description="of the points' quality here with that in the source")
+    answer: Literal["transfers", "no significant difference", "does not transfer", "unknown"]
+    statement: str
 
 
 def transfer_view(store: Store, job: JobRecord, against: str | None = None) -> TransferView:
@@ -118,9 +191,9 @@ def _search_of_the_same(store: Store, job: JobRecord, objectives: Objectives) ->
     if not job.context.get("sources"):
         return None
     for other in store.jobs(limit=LOOKED_AT).items:
-        if other.id != job.id and not other.spec.get("transfer") and _alike(job, other) and _searched(other):
-            names = {name for each in _searched(other) for name in each["objectives"]}
-            if names >= set(objectives.names):
+        if other.id != job.id and not other.spec.get("transfer") and _alike(job, other):
+            points = _searched(other)
+            if points and {name for each in points for name in each["objectives"]} >= set(objectives.names):
                 return other
     return None
 

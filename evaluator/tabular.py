@@ -121,9 +121,9 @@ class RecordedTable:
         """The runs at one seed, by index."""
         return [run for key, run in sorted(self.runs.items()) if key[1] == seed]
 
-    def full_seconds(self, seed: int = 0) -> float:
+    def full_seconds(self) -> float:
         """Mean cost of a full run from the start."""
-        return statistics.fmean(run.cost.seconds(0, self.full_steps) for run in self.of_seed(seed))
+        return statistics.fmean(run.cost.seconds(0, self.full_steps) for run in self.of_seed())
 
     def space(self) -> SearchSpace:
         """The space that the runs were drawn from.

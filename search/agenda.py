@@ -209,7 +209,7 @@ class Agenda:
         if self.spec.sources_only:  # nothing is trained short
             return None
         climb = None if self.time.is_the_finalists else self.audit.climb(self.ledger.of_kind("search"))
-        return Next(climb.trial, "rung", climb.stop_step, self.spec.sampler.seed) if climb else None
+        return Next(climb.trial, "rung", climb.stop_step, self.spec.sampler.seed, climb.reason) if climb else None
 
     def _raise_lowest(self) -> None:
         """Decided once and stored: trials that never ran on the rung that was left cannot speak for it later."""

@@ -28,6 +28,7 @@ from functools import lru_cache
 import numpy as np
 
 from search.correlation import Correlation, kendall, spearman
+from search.ladder import Climb, rung_metrics
 from search.ledger import Trial
 from search.objectives import Objective, Objectives
 from search.promote import rung_values
@@ -38,6 +39,8 @@ ENOUGH = 8
 """Audited trials from which on the lowest rung may be left."""
 SHORT = 0.5
 """Spearman correlation with the quality in full that a rung should have."""
+REASON = "drawn at random for the audit of short runs, which trains it in full whatever its rank"
+"""Why an audited trial climbs, in words for the user."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +60,6 @@ class RungAudit:
     pairs: int
     agreements: tuple[Agreement, ...]
     """With the job's quality first, then, where that is another metric, with what rungs are ranked by."""
-
-
-@dataclass(frozen=True)
-class Climb:
-    """`trial` is to be trained on to `stop_step`."""
-
-    trial: Trial
-    stop_step: int
 
 
 @dataclass(frozen=True)
@@ -118,7 +113,7 @@ class Audit:
         for trial in self.audited(trials):
             if trial.record.state in ("failed", "cancelled"):
                 continue
-            if self._metrics(trial, self.steps[-1]) is None:
+            if rung_metrics(trial, self.steps[-1], self.objectives) is None:
                 break
             found.append(trial)
         return found
@@ -134,7 +129,7 @@ class Audit:
                 continue
             above = next(step for step in self.steps if step > reached)
             # What a climb adds is added to both sides.
-            return Climb(trial, above) if (1 - most) * (above - reached) <= room else None
+            return Climb(trial, above, REASON) if (1 - most) * (above - reached) <= room else None
         return None
 
     def rungs(self, trials: Sequence[Trial]) -> list[RungAudit]:
@@ -166,7 +161,7 @@ class Audit:
         column = self.objectives.names.index(self.objective.metric)
         rows: list[tuple[float, float, float]] = []
         for trial in counted:
-            low, full = self._metrics(trial, step), self._metrics(trial, self.steps[-1])
+            low, full = (rung_metrics(trial, each, self.objectives) for each in (step, self.steps[-1]))
             if low is not None and full is not None:
                 by, at_top = (float(rung_values(self.objectives, each)[column]) for each in (low, full))
                 rows.append((by, self.objective.minimised(full[self.objective.metric]), at_top))
@@ -175,12 +170,6 @@ class Audit:
         if self.objective.quality and self.objective.metric != "loss":
             agreements.append(Agreement("loss", spearman(ranked, loss), kendall(ranked, loss)))
         return RungAudit(step, len(rows), tuple(agreements))
-
-    def _metrics(self, trial: Trial, step: int) -> dict[str, float] | None:
-        for record, measurement in trial.measured("rung"):
-            if record.stop_step == step and self.objectives.measured(measurement.metrics):
-                return measurement.metrics
-        return None
 
     def _beyond_first(self, trial: Trial) -> int:
         rungs = _rungs(trial)

@@ -12,7 +12,7 @@ from search.promote import Floats, promotable, rung_trial, rung_values, toleranc
 
 @dataclass(frozen=True)
 class Climb:
-    """`trial` is to be trained on to `stop_step`."""
+    """`trial` is to be trained on to `stop_step`; why, in words for the user."""
 
     trial: Trial
     stop_step: int
@@ -38,7 +38,11 @@ class Ladder:
         alive = [trial for trial in trials if trial.record.state != "failed"]
         for level in range(len(self.steps) - 2, -1, -1):
             here, above = self.steps[level], self.steps[level + 1]
-            measured = {trial.number: metrics for trial in alive if (metrics := self._metrics(trial, here)) is not None}
+            measured = {
+                trial.number: metrics
+                for trial in alive
+                if (metrics := rung_metrics(trial, here, self.objectives)) is not None
+            }
             rung = [
                 rung_trial(self.objectives, trial.number, measured[trial.number], self._climbed(trial, here))
                 for trial in alive
@@ -57,23 +61,26 @@ class Ladder:
             return "the search ended before its turn"
         return f"at step {reached} others are better by more than the noise, or the search ended before its turn"
 
-    def _metrics(self, trial: Trial, step: int) -> dict[str, float] | None:
-        for record, measurement in trial.measured("rung"):
-            if record.stop_step == step and self.objectives.measured(measurement.metrics):
-                return measurement.metrics
-        return None
-
     def _climbed(self, trial: Trial, step: int) -> bool:
         return any(record.purpose == "rung" and record.stop_step > step for record in trial.evaluations.values())
 
     def _pairs(self, trials: Sequence[Trial], step: int) -> list[tuple[Floats, Floats]]:
         pairs: list[tuple[Floats, Floats]] = []
         for trial in trials:
-            low = self._metrics(trial, step)
-            higher = [metrics for each in self.steps if each > step and (metrics := self._metrics(trial, each))]
+            low = rung_metrics(trial, step, self.objectives)
+            above = [rung_metrics(trial, each, self.objectives) for each in self.steps if each > step]
+            higher = [metrics for metrics in above if metrics is not None]
             if low is not None and higher:
                 pairs.append((rung_values(self.objectives, low), rung_values(self.objectives, higher[-1])))
         return pairs
+
+
+def rung_metrics(trial: Trial, step: int, objectives: Objectives) -> dict[str, float] | None:
+    """What the trial's rung that ends at `step` measured; None before it measured every objective."""
+    for record, measurement in trial.measured("rung"):
+        if record.stop_step == step and objectives.measured(measurement.metrics):
+            return measurement.metrics
+    return None
 
 
 def _words(step: int, measured: int, *, last_call: bool) -> str:

@@ -8,7 +8,7 @@ The rule, for the trials measured at one rung (those that climbed already includ
 2. A trial is *dominated for sure* when another at the same rung is at least as good in every objective and better in
    one even if each learned objective is wrong by the rung's `tolerance` in the other's favour. Costs known from the
    plan have no tolerance. Such a trial is dropped; no other trial ever is.
-3. While new configurations are still sampled, of k measured trials the best floor(k / eta) may have climbed: the best
+3. While new configurations are still sampled, of k measured trials the best floor(k / `ETA`) may have climbed: the best
    among them that have not are promotable (asynchronous successive halving, Li et al. 2020, arXiv 1810.05934).
 4. Once nothing new will be sampled (`last_call`), every trial that is not dominated for sure is promotable, best
    first.
@@ -31,6 +31,7 @@ from search.pareto import contributions, ranks
 Floats = NDArray[np.float64]
 
 ETA = 3.0
+"""One in so many of the trials measured at a rung climbs."""
 DEFAULT_TOLERANCE = 0.1
 """Of a learned objective's scale, before enough trials have climbed to estimate it."""
 ENOUGH_PAIRS = 5
@@ -100,23 +101,16 @@ def dominated_for_sure(trials: Iterable[RungTrial], tolerance: Floats) -> frozen
     return frozenset(sure)
 
 
-def promotable(
-    trials: Iterable[RungTrial], tolerance: Floats, *, eta: float = ETA, last_call: bool = False
-) -> list[int]:
+def promotable(trials: Iterable[RungTrial], tolerance: Floats, *, last_call: bool = False) -> list[int]:
     """Numbers of the trials that may climb now, best first, by the module's rule.
 
     A trial left out is dropped only if `dominated_for_sure` names it; otherwise it waits.
-
-    Raises:
-        ValueError: `eta` is not above 1.
     """
-    if eta <= 1:
-        raise ValueError("eta is above 1: one in eta trials climbs")
     everyone = list(trials)
     dropped = dominated_for_sure(everyone, tolerance)
     order = ranking([trial for trial in everyone if trial.number not in dropped])
     climbed = {trial.number for trial in everyone if trial.promoted}
-    allowed = len(order) if last_call else int(len(everyone) / eta)
+    allowed = len(order) if last_call else int(len(everyone) / ETA)
     return [number for number in order[:allowed] if number not in climbed]
 
 

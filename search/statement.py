@@ -30,7 +30,7 @@ def statement(front: Front) -> str:
         else:
             parts = _spread_of_quality(front, members, quality.metric, column)
         parts.append(_against_baselines(front, quality.metric, column))
-    parts.append(_not_confirmed(front, members))
+    parts.append(_not_confirmed(members))
     return " ".join(part for part in parts if part)
 
 
@@ -105,7 +105,7 @@ def _against_baselines(front: Front, metric: str, column: int) -> str:
     return f"The search's best is {word} than the best baseline ({name}): {difference:+.3f} ± {noise:.3f}."
 
 
-def _not_confirmed(front: Front, members: list[Point]) -> str:
+def _not_confirmed(members: list[Point]) -> str:
     """How many points of the front rest on the run that selected them, and what was done about it."""
     single = [point for point in members if not point.fresh]
     if not single:

@@ -6,20 +6,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from search.costs import Costs, Stretch, fit_costs
-from search.ladder import Ladder
+from search.ladder import Climb, Ladder
 from search.ledger import Ledger, Trial
 from search.outlook import Outlook
 from search.samplers.forecast import Forecast
 from search.worth import HOPELESS, Waiting, best, hopeless, words
-
-
-@dataclass(frozen=True)
-class Thawed:
-    """`trial` is to be trained on to `stop_step`."""
-
-    trial: Trial
-    stop_step: int
-    reason: str
 
 
 @dataclass
@@ -30,7 +21,7 @@ class Thaw:
     ledger: Ledger
     _costs: tuple[int, Costs] = field(default=(-1, Costs()), init=False)
 
-    def choice(self, outlook: Outlook, seconds_left: float, *, last_call: bool) -> Thawed | None:
+    def choice(self, outlook: Outlook, seconds_left: float, *, last_call: bool) -> Climb | None:
         """What to run next; None when nothing may.
 
         Of the trials that the ladder would let climb, that of the best gain a second; while new configurations wait,
@@ -44,15 +35,15 @@ class Thaw:
         chosen = best(likely, seconds_left)
         fresh = best(new, seconds_left)
         if chosen is not None and (fresh is None or chosen.rate >= fresh.rate):
-            return self._thawed(chosen)
+            return self._climb(chosen)
         for climb in climbs:
             if climb.trial.number not in waiting:  # measured since the model was asked
-                return Thawed(climb.trial, climb.stop_step, climb.reason)
-        return None if fresh is None else self._thawed(fresh)
+                return climb
+        return None if fresh is None else self._climb(fresh)
 
-    def _thawed(self, chosen: Waiting) -> Thawed:
+    def _climb(self, chosen: Waiting) -> Climb:
         trial = self.ledger.trials[chosen.trial]
-        return Thawed(trial, self._rungs_above(trial)[0], words(chosen))
+        return Climb(trial, self._rungs_above(trial)[0], words(chosen))
 
     def dropped(self, outlook: Outlook) -> list[tuple[Trial, str]]:
         """Trials that leave the ladder, and why."""

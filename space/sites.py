@@ -38,7 +38,6 @@ NORM_ROLES = (
 )
 """A sublayer's norm: before it or, where residual sums are normalised, behind its sum; a second one between sublayer
 and sum; and those of every head's queries and keys."""
-SUBLAYER_ROLES = ("attention", "mlp")
 LAYER_ROLE = "layer"
 ROLE_GROUPS: dict[str, tuple[str, ...]] = {
     "all-linear": LINEAR_ROLES,

@@ -47,15 +47,6 @@ class ArtifactStore:
     def put_bytes(self, content: bytes) -> Artifact:
         return self._put(lambda target: _copy(io.BytesIO(content), target))
 
-    def put_file(self, path: Path) -> Artifact:
-        """A copy of the file.
-
-        Raises:
-            ArtifactError: it cannot be read, or the copy not be written.
-        """
-        with _reading(path) as source:
-            return self._put(lambda target: _copy(source, target))
-
     def put_folder(self, folder: Path) -> Artifact:
         """The folder packed as a tar file: equal names and contents give an equal digest, whatever times and owners.
 

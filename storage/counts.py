@@ -18,11 +18,9 @@ class Counts(Database):
             counts.update({row.state: row.number for row in session.execute(query)})
         return counts
 
-    def count_evaluations(self, job_id: str | None = None) -> dict[str, int]:
-        """Evaluations by state, of one job or of all, states without any included."""
+    def count_evaluations(self) -> dict[str, int]:
+        """Evaluations by state, states without any included."""
         query = select(EvaluationRow.state, func.count().label("number")).group_by(EvaluationRow.state)
-        if job_id is not None:
-            query = query.where(EvaluationRow.job_id == job_id)
         counts: dict[str, int] = dict.fromkeys(EVALUATION_STATES, 0)
         with self._read() as session:
             counts.update({row.state: row.number for row in session.execute(query)})

@@ -74,10 +74,8 @@ class Database:
             raise LeaseLost(f"job {job_id} belongs to {row.owner}, no longer to {owner}")
         return row
 
-    def _append(self, session: Session, job_id: str, kind: EventKind, payload: Json) -> EventRow:
-        row = EventRow(job_id=job_id, kind=kind, payload=checked(payload, "event"), created_at=self._now())
-        session.add(row)
-        return row
+    def _append(self, session: Session, job_id: str, kind: EventKind, payload: Json) -> None:
+        session.add(EventRow(job_id=job_id, kind=kind, payload=checked(payload, "event"), created_at=self._now()))
 
     def ping(self) -> None:
         """Raises StoreUnavailable when the database does not answer."""

@@ -7,26 +7,13 @@ from sqlalchemy import func, select
 from storage.database import Database
 from storage.errors import NotFound
 from storage.paging import limited
-from storage.records import EventRecord, Json
-from storage.states import EventKind
+from storage.records import EventRecord
 from storage.tables import EventRow, JobRow
 
 LARGEST_ID = 2**63 - 1
 
 
 class Events(Database):
-    def add_event(self, job_id: str, kind: EventKind, payload: Json) -> EventRecord:
-        """Append an event of the caller's own.
-
-        Raises:
-            NotFound: no such job.
-        """
-        with self._write() as session:
-            self._locked(session, job_id)
-            row = self._append(session, job_id, kind, payload)
-            session.flush()
-            return row.record()
-
     def events(self, job_id: str, after: int = 0, limit: int = 500) -> list[EventRecord]:
         """The job's events with ids above `after`, oldest first.
 

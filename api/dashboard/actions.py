@@ -84,9 +84,7 @@ def confirmation(question: str, consequence: str, deed: str) -> ui.dialog:
     return dialog
 
 
-def export_buttons(
-    services: Services, job_id: str, trial: Callable[[], int | None], ready: bool = True
-) -> list[ui.button]:
+def export_buttons(services: Services, job_id: str, trial: Callable[[], int | None]) -> list[ui.button]:
     """A button for each recipe format; `trial` says whose configuration (None: the knee's)."""
     made = []
     for name, format_ in FORMATS.items():
@@ -101,6 +99,5 @@ def export_buttons(
 
         export = button(f"Export {name}", icon="download").on_click(download)
         export.tooltip(format_.summary)
-        export.set_enabled(ready)
         made.append(export)
     return made

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from nicegui import ui
 
+from api.dashboard.axes import Axis
 from api.dashboard.palette import CONFIG
 
 Trace = dict[str, Any]
@@ -51,6 +53,25 @@ class Chart:
             self.element.run_plot_method("restyle", changed, [index])
         if moved:
             self.element.run_plot_method("relayout", moved)
+
+
+def error_bars(axis: Axis, values: Sequence[float], bounds: Sequence[tuple[float, float] | None], colour: str) -> Trace:
+    """A trace's `error_y`: from each value to its `bounds`, as far as `axis` draws them apart; no bar where None.
+
+    `values` and `bounds` are in the metric's own units and as many as the trace has points.
+    """
+    places = axis.positions(values)
+    pairs = list(zip(values, bounds, strict=True))
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": axis.positions([ends[1] if ends else value for value, ends in pairs]) - places,
+        "arrayminus": places - axis.positions([ends[0] if ends else value for value, ends in pairs]),
+        "color": colour,
+        "thickness": 1.2,
+        "width": 3,
+        "visible": any(bounds),
+    }
 
 
 def _flat(fields: dict[str, Any], prefix: str = "") -> dict[str, Any]:

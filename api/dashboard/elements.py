@@ -78,9 +78,9 @@ def card(label: str = "") -> Element:
     return section
 
 
-def block(classes: str, tag: str = "div") -> Element:
+def block(classes: str) -> Element:
     """An element to be filled in a `with`."""
-    return ui.element(tag).classes(classes)
+    return ui.element("div").classes(classes)
 
 
 def button(label: str, *, icon: str | None = None, primary: bool = False) -> Button:

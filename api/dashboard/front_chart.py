@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from api.dashboard.axes import Axis, axis_of
-from api.dashboard.chart import Trace
+from api.dashboard.chart import Trace, error_bars
 from api.dashboard.palette import ACCENT, ACCENT_FAINT, BASELINE, FAINT, INK, axis_layout, layout
 from api.schemas import FrontView, PointView
 from api.words import configuration_words, inside, metric_title, metric_value
@@ -85,8 +85,6 @@ def front_traces(front: FrontView, across: Axis, up: Axis, depth: int | None) ->
             **more,
         }
 
-    bars = [point.intervals.get(up.metric) for point in found]
-    heights = up.positions([value_of(point, up.metric) for point in found])
     return [
         points(dominated, "Dominated", marker={"size": 8, "color": FAINT}),
         points(
@@ -116,16 +114,12 @@ def front_traces(front: FrontView, across: Axis, up: Axis, depth: int | None) ->
                     "color": ["rgba(255,255,255,0.85)" if point.fresh else ACCENT for point in found],
                 },
             },
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": np.array([bar[1] - at if bar else 0.0 for bar, at in zip(bars, heights, strict=True)]),
-                "arrayminus": np.array([at - bar[0] if bar else 0.0 for bar, at in zip(bars, heights, strict=True)]),
-                "color": ACCENT_FAINT,
-                "thickness": 1.2,
-                "width": 3,
-                "visible": any(bars),
-            },
+            error_y=error_bars(
+                up,
+                [value_of(point, up.metric) for point in found],
+                [point.intervals.get(up.metric) for point in found],
+                ACCENT_FAINT,
+            ),
         ),
         *(
             points(

@@ -8,7 +8,6 @@ ACCENT = "#5665e3"
 ACCENT_FAINT = "rgba(86, 101, 227, 0.55)"
 BASELINE = "#d9822b"
 FAINT = "rgba(128, 138, 152, 0.55)"
-BAD = "#cf4a4a"
 INK = "#7d8796"
 GRID = "rgba(128, 138, 152, 0.16)"
 SERIES = (ACCENT, "#2c9c8f", BASELINE, "#a35bc7", "#5b8c3e", "#c2526f")

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from api.dashboard.axes import Axis, axis_of
-from api.dashboard.chart import Trace
+from api.dashboard.chart import Trace, error_bars
 from api.dashboard.palette import FAINT, SERIES, axis_layout, layout
-from api.schemas import TransferredView, TransferView
+from api.transfer import TransferredView, TransferView
 from api.words import configuration_words, metric_title, metric_value
 from search.metrics import METRICS
 from space.configuration import Configuration
@@ -40,31 +40,21 @@ def transfer_traces(view: TransferView, metric: str, depth: int | None) -> list[
     for index, source in enumerate(view.sources):
         points = [each for each in _points(view, metric) if each.source == source.job]
         colour = SERIES[index % len(SERIES)]
-        heights = up.positions([each.here[metric] for each in points])
-        bounds = [each.intervals.get(metric) for each in points]
+        heights = [each.here[metric] for each in points]
         traces.append(
             {
                 "type": "scatter",
                 "mode": "markers+text",
                 "name": source.name,
                 "x": across.positions([each.there[metric] for each in points]),
-                "y": heights,
+                "y": up.positions(heights),
                 "text": [str(each.source_trial) for each in points],
                 "textposition": "middle right",
                 "customdata": np.array([each.trial for each in points]),
                 "hovertext": [_hover(each, metric, depth) for each in points],
                 "hovertemplate": "%{hovertext}<extra></extra>",
                 "marker": {"size": 11, "color": colour, "line": {"width": 1.5, "color": "rgba(255,255,255,0.85)"}},
-                "error_y": {
-                    "type": "data",
-                    "symmetric": False,
-                    "array": np.array([b[1] - at if b else 0.0 for b, at in zip(bounds, heights, strict=True)]),
-                    "arrayminus": np.array([at - b[0] if b else 0.0 for b, at in zip(bounds, heights, strict=True)]),
-                    "color": FAINT,
-                    "thickness": 1.2,
-                    "width": 3,
-                    "visible": any(bounds),
-                },
+                "error_y": error_bars(up, heights, [each.intervals.get(metric) for each in points], FAINT),
             }
         )
     return traces

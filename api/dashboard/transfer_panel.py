@@ -11,8 +11,8 @@ from starlette.concurrency import run_in_threadpool
 from api.dashboard.chart import Chart
 from api.dashboard.elements import block, card, heading, markup, say, table, text
 from api.dashboard.transfer_chart import charted_metric, transfer_layout, transfer_traces
-from api.schemas import SourceView, TransferView
 from api.services import Services
+from api.transfer import SourceView, TransferView
 from api.words import configuration_words, metric_title, metric_value
 from space.configuration import Configuration
 from storage.errors import NotFound

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from api.errors import responses
 from api.routes import examples
 from api.routes.dependencies import JobId, ServicesOf
-from api.schemas import TransferView
+from api.transfer import TransferView
 
 router = APIRouter(prefix="/jobs/{job_id}/transfer", tags=["analysis"])
 

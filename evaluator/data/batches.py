@@ -20,7 +20,6 @@ WINDOWS_PER_EPOCH = 4
 """At least so many windows in an epoch of a small data set: else every epoch would cut the same rows into one batch."""
 
 Indices = npt.NDArray[np.int64]
-Rows = Sequence[int] | Indices
 
 
 def training_batches(

@@ -78,7 +78,6 @@ class LocalPool:
         stop_patience: see `STOP_PATIENCE`.
         evaluator: "module:Class" of the evaluator, importable by the workers.
         environment: variables set for the workers beside this process's own.
-        warm: start all workers now and not when first needed.
     """
 
     def __init__(
@@ -91,7 +90,6 @@ class LocalPool:
         stop_patience: float = STOP_PATIENCE,
         evaluator: str = FINE_TUNING,
         environment: Mapping[str, str] | None = None,
-        warm: bool = True,
     ) -> None:
         if size < 1:
             raise ValueError(f"a pool needs at least one worker, not {size}")
@@ -110,9 +108,8 @@ class LocalPool:
         self._closing = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="pool-limits", daemon=True)
         self._watcher.start()
-        if warm:
-            with self._lock:
-                self._start(size)
+        with self._lock:
+            self._start(size)
 
     # What the owner calls
 

@@ -18,13 +18,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from search.objectives import Objectives
 from search.pareto import knee
 from space.errors import FieldError
-
-Floats = NDArray[np.float64]
 
 FORMS = "knee, best:METRIC, best:METRIC,METRIC<=LIMIT or weighted:METRIC=WEIGHT,METRIC=WEIGHT"
 AUGMENTED = 1e-3

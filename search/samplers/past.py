@@ -16,6 +16,9 @@ from space.space import SearchSpace
 
 Floats = NDArray[np.float64]
 
+ATTEMPTS = 400
+"""Draws for a point that was not tried yet."""
+
 
 def next_number(history: History) -> int:
     return max((trial.number for trial in history.trials), default=-1) + 1
@@ -90,14 +93,12 @@ def _change(rows: list[dict[float, Floats]], low: float, high: float) -> Floats:
     return np.mean(both, axis=0) if both else np.zeros_like(next(iter(rows[0].values())))
 
 
-def fresh_sample(
-    space: SearchSpace, rng: np.random.Generator, seen: set[str], history: History, attempts: int = 400
-) -> Point | None:
-    """A random valid point whose plan is not in `seen`, or None where `attempts` draws found none.
+def fresh_sample(space: SearchSpace, rng: np.random.Generator, seen: set[str], history: History) -> Point | None:
+    """A random valid point whose plan is not in `seen`, or None where `ATTEMPTS` draws found none.
 
     Draws from the whole space first; in a space nearly used up, then among the neighbours of what was tried.
     """
-    for _ in range(attempts):
+    for _ in range(ATTEMPTS):
         point = space.sample(rng)
         if space.key(point) not in seen:
             return point

@@ -38,8 +38,6 @@ class Own:
 
 OWN = {"bayes": Own("bayes"), "paretune": Own("bayes", RUNGS), "paretune-random": Own("random", RUNGS)}
 NAMES = (*_CLASSES, *OWN)
-SLOW = ("optuna-gp", "optuna-botorch", "ax", "autopeft")
-"""Suggestions take seconds each: fewer of them."""
 FIDELITY = ("syne-tune-moasha", "paretune", "paretune-random")
 """Searches that make sense only where there are rungs."""
 

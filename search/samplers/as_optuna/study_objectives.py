@@ -31,8 +31,8 @@ MARGIN = 0.1
 """The reference point lies beyond the front's worst values by this share of the front's range."""
 
 
-class StudyObjective(Objective):
-    """The objective of a study, by its place: nothing is known of it before it is measured."""
+class _Measured:
+    """A study says of no value what it is: nothing is known of it before it is measured."""
 
     @property
     def known(self) -> bool:
@@ -43,16 +43,12 @@ class StudyObjective(Objective):
         return False
 
 
-class StudyConstraint(Constraint):
+class StudyObjective(_Measured, Objective):
+    """The objective of a study, by its place."""
+
+
+class StudyConstraint(_Measured, Constraint):
     """A constraint of a study, by its name: it holds at 0 and below."""
-
-    @property
-    def known(self) -> bool:
-        return False
-
-    @property
-    def quality(self) -> bool:
-        return False
 
 
 def objective_name(index: int) -> str:

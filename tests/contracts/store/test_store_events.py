@@ -18,7 +18,7 @@ def test_every_change_of_a_life_is_told_in_order(store, job, evaluation) -> None
     store.record_progress(evaluation.id, 1, [{"step": 1, "loss": 2.0}])
     store.finish_evaluation(evaluation.id, 1, {"metrics": {}})
     store.set_trial(job.id, OWNER, 0, "completed", summary={"accuracy": 0.5})
-    store.add_event(job.id, "front", {"hypervolume": 0.3})
+    store.update_job(job.id, OWNER, events=[("front", {"hypervolume": 0.3})])
     store.end_job(job.id, OWNER, "completed", "budget spent")
     told = [(event.kind, event.payload.get("state")) for event in store.events(job.id)]
     assert told == [
@@ -49,7 +49,7 @@ def test_progress_carries_its_points(store, job, evaluation) -> None:
 
 def test_events_are_read_from_where_one_left_off(store, job) -> None:
     for n in range(5):
-        store.add_event(job.id, "front", {"n": n})
+        store.update_job(job.id, OWNER, events=[("front", {"n": n})])
     seen = store.events(job.id, limit=3)
     rest = store.events(job.id, after=seen[-1].id)
     assert [event.payload.get("n") for event in seen + rest] == [None, None, 0, 1, 2, 3, 4]
@@ -61,7 +61,8 @@ def test_events_are_read_from_where_one_left_off(store, job) -> None:
 
 def test_each_job_has_its_own_events(store, job) -> None:
     other, _ = store.create_job({})
-    store.add_event(other.id, "front", {})
+    store.claim_job(OWNER, 60, other.id)
+    store.update_job(other.id, OWNER, events=[("front", {})])
     assert {event.job_id for event in store.events(job.id)} == {job.id}
 
 
@@ -87,7 +88,7 @@ def test_a_reader_never_sees_an_older_event_appear(store, job) -> None:
 
     def write(writer):
         for n in range(15):
-            store.add_event(job.id, "front", {"writer": writer, "n": n})
+            store.update_job(job.id, OWNER, events=[("front", {"writer": writer, "n": n})])
 
     def follow():
         seen = []

@@ -62,7 +62,7 @@ def test_an_unknown_job_is_not_found(store: Store, job_id: str) -> None:
         lambda: store.trials(job_id),
         lambda: store.trial(job_id, 0),
         lambda: store.events(job_id),
-        lambda: store.add_event(job_id, "front", {}),
+        lambda: store.update_job(job_id, OWNER, events=[("front", {})]),
         lambda: store.evaluation(job_id),
         lambda: store.revoke_key(job_id),
     ):

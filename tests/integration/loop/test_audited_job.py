@@ -9,7 +9,8 @@ import pytest
 from simulated_job import Killed, SimulatedJob, drawn, spec_of
 
 from evaluator.evaluate import EvaluationRequest
-from search.audit import is_audited
+from search.audit import REASON, is_audited
+from search.ledger import LADDER
 
 SHARE = 0.6
 TRIALS = 30
@@ -100,6 +101,8 @@ def test_the_worst_of_the_audited_are_trained_in_full(told: SimulatedJob) -> Non
               for each in records if each.stop_step == RUNGS[0] and each.measurement is not None}  # fmt: skip
     full = {each.trial_number for each in records if each.stop_step == RUNGS[-1]}
     assert set(audited) <= full
+    said = [told.store.trial(told.id, number).attributes[LADDER] for number in audited]
+    assert set(said) == {f"runs on: {REASON}"}
     worst = sorted(losses, key=lambda number: -losses[number])[: TRIALS // 3]
     assert set(worst) & set(audited)
 

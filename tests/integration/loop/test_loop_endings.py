@@ -8,6 +8,8 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,11 +20,27 @@ import pytest
 from loop_setting import Setting, wait_until
 
 from search.ledger import Ledger, Trial
+from search.loop import Ending
+from search.service import Service
 from storage.errors import StoreUnavailable
 from storage.open import open_store
-from storage.states import TrialState
+from storage.records import JobRecord
+from storage.states import JobRequest, TrialState
 
 HERE = Path(__file__).parent
+
+
+@contextmanager
+def running(
+    setting: Setting, service: Service, asked_to_end: Callable[[], Ending | None] = lambda: None
+) -> Iterator[None]:
+    """The setting's job runs in a thread of its own; on leaving, its end is waited for."""
+    claimed = setting.store.claim_job(service.owner, 30)
+    assert claimed is not None
+    runner = threading.Thread(target=service.run, args=(claimed, asked_to_end))
+    runner.start()
+    yield
+    runner.join()
 
 
 def test_a_trial_whose_owner_ended_between_two_changes_is_settled_by_the_next(
@@ -65,18 +83,13 @@ def test_a_dead_worker_costs_an_attempt_and_nothing_else(setting: Setting) -> No
     job = setting.submit(baselines=False)
     hold = setting.job_folder(job) / "hold"
     hold.touch()
-    with setting.service(workers=1) as service:
-        claimed = setting.store.claim_job(service.owner, 30)
-        assert claimed is not None
-        runner = threading.Thread(target=service.run, args=(claimed, lambda: None))
-        runner.start()
+    with setting.service(workers=1) as service, running(setting, service):
         journal = setting.job_folder(job) / "journal.txt"
         wait_until(journal.exists)
         for child in psutil.Process().children():
             if "analytic_evaluator:AnalyticEvaluator" in child.cmdline():
                 child.kill()
         hold.unlink()
-        runner.join()
     assert setting.store.job(job.id).state == "completed"
     first = setting.store.evaluations(job.id)[0]
     assert (first.state, first.attempt) == ("completed", 2)
@@ -84,19 +97,19 @@ def test_a_dead_worker_costs_an_attempt_and_nothing_else(setting: Setting) -> No
     assert first.failure["reason"] == "worker-died"
 
 
-def test_pause_and_resume_lose_nothing(setting: Setting) -> None:
+def asked_while_running(setting: Setting, request: JobRequest) -> JobRecord:
+    """A job that was asked for `request` while an evaluation of it ran, as its owner then left it."""
     job = setting.submit()
     (setting.job_folder(job) / "hold").touch()
-    with setting.service() as service:
-        claimed = setting.store.claim_job(service.owner, 30)
-        assert claimed is not None
-        runner = threading.Thread(target=service.run, args=(claimed, lambda: None))
-        runner.start()
+    with setting.service() as service, running(setting, service):
         wait_until(lambda: any(each.state == "running" for each in setting.store.evaluations(job.id)))
-        setting.store.request(job.id, "pause")
-        runner.join()
-    paused = setting.store.job(job.id)
-    assert paused.state == "paused"
+        setting.store.request(job.id, request)
+    return setting.store.job(job.id)
+
+
+def test_pause_and_resume_lose_nothing(setting: Setting) -> None:
+    job = asked_while_running(setting, "pause")
+    assert job.state == "paused"
     assert "running" not in {each.state for each in setting.store.evaluations(job.id)}
     (setting.job_folder(job) / "hold").unlink()
     setting.store.request(job.id, "resume")
@@ -107,17 +120,8 @@ def test_pause_and_resume_lose_nothing(setting: Setting) -> None:
 
 
 def test_cancel_ends_what_runs_and_keeps_what_is_known(setting: Setting) -> None:
-    job = setting.submit()
-    (setting.job_folder(job) / "hold").touch()
-    with setting.service() as service:
-        claimed = setting.store.claim_job(service.owner, 30)
-        assert claimed is not None
-        runner = threading.Thread(target=service.run, args=(claimed, lambda: None))
-        runner.start()
-        wait_until(lambda: any(each.state == "running" for each in setting.store.evaluations(job.id)))
-        setting.store.request(job.id, "cancel")
-        runner.join()
-    assert setting.store.job(job.id).state == "cancelled"
+    job = asked_while_running(setting, "cancel")
+    assert job.state == "cancelled"
     assert {"queued", "running"}.isdisjoint(each.state for each in setting.store.evaluations(job.id))
     assert not (setting.job_folder(job) / "checkpoints").exists()
 
@@ -211,17 +215,11 @@ def test_a_job_ends_while_its_sites_are_scored(setting: Setting, how: str, state
     scorer, stopping = EndlessScorer(), threading.Event()
     ending = "leave" if how == "leave" else "pause"
     with setting.service(workers=1) as service:
-        claimed = setting.store.claim_job(service.owner, 30)
-        assert claimed is not None
-        runner = threading.Thread(
-            target=replace(service, scorer=scorer).run, args=(claimed, lambda: ending if stopping.is_set() else None)
-        )
-        runner.start()
-        assert scorer.asked.wait(120)
-        if how in ("cancel", "pause"):
-            setting.store.request(job.id, how)  # type: ignore[arg-type]
-        else:
-            stopping.set()
-        runner.join()
+        with running(setting, replace(service, scorer=scorer), lambda: ending if stopping.is_set() else None):
+            assert scorer.asked.wait(120)
+            if how in ("cancel", "pause"):
+                setting.store.request(job.id, how)  # type: ignore[arg-type]
+            else:
+                stopping.set()
         assert scorer.left.wait(120)
     assert setting.store.job(job.id).state == state

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from api.dashboard.axes import axis_of
+from api.dashboard.chart import error_bars
 from api.dashboard.curve_chart import longest_runs, loss_traces
 from api.dashboard.front_chart import axes_update, default_axes, front_axes, front_layout, front_traces, hover
 from api.dashboard.hypervolume_chart import hypervolume_traces
@@ -47,6 +49,13 @@ def test_intervals_are_error_bars(front: FrontView):
     bars = traces(front)["Pareto front/markers"]["error_y"]
     assert bars["array"] == pytest.approx([0.03, 0.0])
     assert bars["arrayminus"] == pytest.approx([0.02, 0.0])
+
+
+def test_error_bars_end_where_the_axis_draws_their_ends():
+    axis = axis_of("adapter_bytes", [100.0, 1000.0])
+    bars = error_bars(axis, [100.0, 1000.0], [(10.0, 1000.0), None], "red")
+    assert bars["array"] == pytest.approx([1.0, 0.0])
+    assert bars["arrayminus"] == pytest.approx([1.0, 0.0])
 
 
 def test_hovering_says_the_configuration_and_what_was_measured(front: FrontView):

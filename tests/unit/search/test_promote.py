@@ -132,8 +132,3 @@ def test_a_short_run_is_not_barred_for_a_quality_it_may_still_reach(job, table) 
     measured = {"accuracy": 0.6, "trainable_parameters": 10.0, "adapter_bytes": 90.0}
     assert rung_trial(objectives, 0, measured, promoted=False).feasible
     assert not rung_trial(objectives, 0, {**measured, "adapter_bytes": 101.0}, promoted=False).feasible
-
-
-def test_eta_is_above_one() -> None:
-    with pytest.raises(ValueError, match="eta"):
-        promotable([], NOISE, eta=1.0)

@@ -22,10 +22,8 @@ def files(artifacts):
 
 
 @pytest.mark.parametrize("content", [b"", b"adapter", os.urandom(3_000_000)])
-def test_content_is_found_under_its_digest(artifacts, tmp_path, content) -> None:
-    file = tmp_path / "adapter.safetensors"
-    file.write_bytes(content)
-    stored = artifacts.put_file(file)
+def test_content_is_found_under_its_digest(artifacts, content) -> None:
+    stored = artifacts.put_bytes(content)
     assert (stored.digest, stored.size) == (hashlib.sha256(content).hexdigest(), len(content))
     assert artifacts.path(stored.digest).read_bytes() == content
     assert artifacts.put_bytes(content) == stored
@@ -74,10 +72,9 @@ def test_a_folder_with_a_link_is_refused(artifacts, folder) -> None:
     assert files(artifacts) == []
 
 
-@pytest.mark.parametrize("call", ["put_file", "put_folder"])
-def test_a_source_that_is_not_there_is_named(artifacts, tmp_path, call) -> None:
+def test_a_source_that_is_not_there_is_named(artifacts, tmp_path) -> None:
     with pytest.raises(ArtifactError, match="missing"):
-        getattr(artifacts, call)(tmp_path / "missing")
+        artifacts.put_folder(tmp_path / "missing")
     assert files(artifacts) == []
 
 
