@@ -78,7 +78,7 @@ def _measured(rows: list[MethodView], results: Mapping[str, Any]) -> Iterator[st
     found: Mapping[str, Any] = results.get("rows", {})
     setting = results.get("setting", {})
     what = f"{setting['words']} " if setting else "Nothing has been recorded yet. "
-    yield MEASURED.format(what=what.strip(), command=results.get("command", "python benchmarks/methods.py"))
+    yield MEASURED.format(what=what.strip(), command=results.get("command", "python -m benchmarks.methods"))
     yield f"| name | configuration | {' | '.join(COLUMNS.values())} |\n|---|---|{'---|' * len(COLUMNS)}\n"
     names = [row.name for row in rows]
     for name in [*names, *(name for name in found if name not in names)]:

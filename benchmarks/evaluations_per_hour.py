@@ -4,7 +4,7 @@ Both train LoRA r=8 on query and value with learning rate 1e-3 for the same step
 rows, on two processes of one thread each, imports and model loading included. The plain script trains its head with the
 same learning rate as its adapter, as peft users do; Paretune's head rate is set to the same for this benchmark.
 
-    python benchmarks/evaluations_per_hour.py --data wordnet --evaluations 8 --steps 100
+    python -m benchmarks.evaluations_per_hour --data wordnet --evaluations 8 --steps 100
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ Noun glosses to 25 lexicographer classes with MiniLM, through Paretune's own poo
 and a method that was recorded with the same plan, settings and versions is not run again, so an interrupted benchmark
 goes on where it stood. Seconds are of the processor, for one thread, so that what else runs here counts little.
 
-    python benchmarks/methods.py --workers 2
+    python -m benchmarks.methods --workers 2
     python -m api.methods_page > docs/methods.md
 """
 
@@ -139,7 +139,7 @@ def _begun(table: SiteTable) -> dict[str, Any]:
     before = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
     return {
         "setting": setting,
-        "command": "python benchmarks/methods.py",
+        "command": "python -m benchmarks.methods",
         "machine": f"{os.cpu_count()} cores, {platform.machine()}",
         "rows": before.get("rows", {}) if before.get("setting") == setting else {},
     }

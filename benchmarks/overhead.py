@@ -2,7 +2,7 @@
 
 Worker processes are started and have loaded their libraries before the job begins, as in a running service.
 
-    python benchmarks/overhead.py --trials 24 --steps 100
+    python -m benchmarks.overhead --trials 24 --steps 100
 """
 
 from __future__ import annotations

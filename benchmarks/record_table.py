@@ -6,7 +6,7 @@ measured at each is kept, on validation; on the test split at the top. Runs that
 run again; a new `--work` begins with those of the committed table. The table's metadata hold the space with the site
 and score tables: `evaluator.tabular` replays it where neither model nor data are.
 
-    python benchmarks/record_table.py --task glosses --configurations 640 --work table-glosses --workers 2
+    python -m benchmarks.record_table --task glosses --configurations 640 --work table-glosses --workers 2
 
 Needs the demo extra and, for the glosses, Debian's wordnet-base. Costs are processor time of one thread.
 """
@@ -265,7 +265,7 @@ def _write_table(task_name: str, planning: Planning, done: Path) -> None:
         "max_length": TASKS[task_name].max_length,
         "training": TRAINING.model_dump(mode="json"),
         "versions": {package: version(package) for package in PACKAGES},
-        "command": f"python benchmarks/record_table.py --task {task_name}",
+        "command": f"python -m benchmarks.record_table --task {task_name}",
     }
     TABLES.mkdir(exist_ok=True)
     path = TABLES / f"{task_name}.parquet"

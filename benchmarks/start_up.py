@@ -1,6 +1,6 @@
 """Start-up: `paretune --help`, and `paretune serve` until its health says ready. Medians over runs, files warm.
 
-python benchmarks/start_up.py
+python -m benchmarks.start_up
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def main() -> None:
         "help_seconds": median(help_seconds() for _ in range(RUNS)),
         "ready_seconds": median(ready_seconds() for _ in range(RUNS)),
         "runs": RUNS,
-        "command": "python benchmarks/start_up.py",
+        "command": "python -m benchmarks.start_up",
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, CPython {platform.python_version()}",
     }
     (Path(__file__).parent / "results" / "start_up.json").write_text(json.dumps(result, indent=2) + "\n")
