@@ -60,7 +60,7 @@ def main() -> None:
         "plain": plain,
         "paretune": ours,
         "ratio": ours["per_hour"] / plain["per_hour"],
-        "command": " ".join(["python", "benchmarks/evaluations_per_hour.py", *sys.argv[1:]]),
+        "command": " ".join(["python", "-m", "benchmarks.evaluations_per_hour", *sys.argv[1:]]),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}",
         "versions": {each: version(each) for each in ("torch", "transformers", "peft", "optuna")},
     }

@@ -39,7 +39,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         result = run(Path(name), model, options.trials, options.steps)
     result |= {
-        "command": " ".join(["python", "benchmarks/overhead.py", *sys.argv[1:]]),
+        "command": " ".join(["python", "-m", "benchmarks.overhead", *sys.argv[1:]]),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}",
         "versions": {each: version(each) for each in ("torch", "transformers", "peft", "botorch")},
     }
