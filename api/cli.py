@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from api.commands import analysis, catalogue, jobs, keys, search, serve, train
+from api.commands import analysis, catalogue, export, jobs, keys, search, serve, train
 from api.commands.group import Commands
 
 app = typer.Typer(
@@ -15,7 +15,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     rich_markup_mode=None,
 )
-for module in (search, serve, jobs, analysis, catalogue, train):
+for module in (search, serve, jobs, export, analysis, catalogue, train):
     for command in module.COMMANDS:
         app.command()(command)
 app.add_typer(keys.keys, name="keys")

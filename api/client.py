@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
 
 import anyio
 import httpx
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.settings import Settings, variable
 
@@ -55,13 +59,37 @@ class Client:
         """Raises Refused or Unreachable."""
         return self._send([(method, path, request)])[0]
 
+    def download(self, path: str, target: IO[bytes], **query: Any) -> httpx.Headers:
+        """Write a file that the service gives to `target` as it comes, however large; returns its headers.
+
+        Raises:
+            Refused, Unreachable: `target` may then hold a part of it.
+            OSError: `target` cannot be written, or the file not be read.
+        """
+        params = {name: value for name, value in query.items() if value is not None}
+        if not self._settings.server:
+            files: list[Path] = []
+            (response,) = self._checked(self._local([("GET", path, {"params": params})], files))
+            with files[0].open("rb") as source:
+                shutil.copyfileobj(source, target)
+            return response.headers
+        with self._connection() as client, client.stream("GET", path, params=params) as response:
+            if not response.is_success:
+                response.read()
+                self._checked([response])
+            for part in response.iter_bytes():
+                target.write(part)
+            return response.headers
+
     def _send(self, requests: Sequence[Request]) -> list[httpx.Response]:
         """The answers to `requests`, one after the other.
 
         Raises:
             Refused, Unreachable.
         """
-        responses = self._remote(requests) if self._settings.server else self._local(requests)
+        return self._checked(self._remote(requests) if self._settings.server else self._local(requests))
+
+    def _checked(self, responses: list[httpx.Response]) -> list[httpx.Response]:
         for response in responses:
             if response.is_success:
                 continue
@@ -76,19 +104,30 @@ class Client:
         return responses
 
     def _remote(self, requests: Sequence[Request]) -> list[httpx.Response]:
+        with self._connection() as client:
+            return [client.request(method, path, **request) for method, path, request in requests]
+
+    @contextmanager
+    def _connection(self) -> Iterator[httpx.Client]:
+        """To the running service, with the key.
+
+        Raises:
+            Unreachable: there is none, or it went away.
+        """
         key = self._settings.api_key
         headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
         server = str(self._settings.server).rstrip("/")
         try:
             with httpx.Client(base_url=server + BASE, timeout=TIMEOUT, headers=headers) as client:
-                return [client.request(method, path, **request) for method, path, request in requests]
+                yield client
         except httpx.TransportError as error:
             raise Unreachable(
                 f"no service answers at {server} ({error}); start one with `paretune serve`, "
                 f"or correct {variable('server')}"
             ) from error
 
-    def _local(self, requests: Sequence[Request]) -> list[httpx.Response]:
+    def _local(self, requests: Sequence[Request], files: list[Path] | None = None) -> list[httpx.Response]:
+        """By this process. With `files`, those that are answers are named there, and the answers have no body."""
         from api.app import create_app
         from api.wiring import make_services
 
@@ -99,7 +138,8 @@ class Client:
                 "or a running service with --server"
             )
         services = make_services(settings, trusted=True)
-        app = create_app(settings, services, dashboard=False)
+        service = create_app(settings, services, dashboard=False)
+        app = service if files is None else _telling(service, files)
 
         async def answer() -> list[httpx.Response]:
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -110,3 +150,19 @@ class Client:
             return anyio.run(answer)
         finally:
             services.close()
+
+
+def _telling(app: ASGIApp, files: list[Path]) -> ASGIApp:
+    """`app`, which tells `files` of a file that it answers with instead of reading it: httpx keeps whole bodies of an
+    app in memory."""
+
+    async def telling(scope: Scope, receive: Receive, send: Send) -> None:
+        async def tell(message: Message) -> None:
+            if message["type"] == "http.response.pathsend":
+                files.append(Path(message["path"]))
+                message = {"type": "http.response.body", "body": b""}
+            await send(message)
+
+        await app({**scope, "extensions": {"http.response.pathsend": {}}}, receive, tell)
+
+    return telling

@@ -111,6 +111,13 @@ class TrialView(View):
     ended_at: datetime | None
 
 
+class ArtifactView(View):
+    """A file that is kept of an evaluation."""
+
+    sha256: str
+    bytes: int
+
+
 class EvaluationView(View):
     """One training run of a trial."""
 
@@ -125,6 +132,9 @@ class EvaluationView(View):
     test_metrics: dict[str, float]
     curve: list[dict[str, Any]] = Field(description="step, training loss, and validation metrics where taken")
     failure: dict[str, Any] | None
+    adapter: ArtifactView | None = Field(
+        default=None, description="its trained adapter, packed, where it is kept: of finalists and baselines"
+    )
     started_at: datetime | None
     ended_at: datetime | None
 

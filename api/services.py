@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from api import analysis, views
+from api.adapter import TrainedAdapter, trained_adapter
 from api.audit import AuditView, audit_view
 from api.not_ready import NotReady
 from api.prediction import ModelFailed, predict
@@ -210,15 +211,33 @@ class Services:
         """
         if format_name not in FORMATS:
             raise FieldError("format", f"unknown format {format_name!r}; choose from: {', '.join(FORMATS)}")
-        if trial is not None and pick is not None:
-            raise FieldError("pick", "give either trial or pick, not both")
-        job = self.store.job(job_id)
-        number = trial if trial is not None else analysis.picks(job, [pick or "knee"])[0].point.trial
+        job, number = self._chosen(job_id, trial, pick)
         front = views.front_view(job)
         record = self.store.trial(job_id, number)
         points = [*front.points, *front.dominated, *front.baselines]
         point = next((each for each in points if each.trial == number), None)
         return render(format_name, self._recipe_context(job, record, point))
+
+    def adapter(
+        self, job_id: str, trial: int | None = None, pick: str | None = None, seed: int | None = None
+    ) -> TrainedAdapter:
+        """A trained adapter of one trial: `trial`, or what `pick` chooses from the front (the knee). Of several, the
+        one of `seed`, or else of the best validation result.
+
+        Raises:
+            NotReady: the front is still empty.
+            FieldError: both `trial` and `pick` are given, there is no such pick, or the trial has no such adapter.
+            NotFound: no such job or trial, or the adapter's file is not in this data folder.
+        """
+        job, number = self._chosen(job_id, trial, pick)
+        return trained_adapter(self.store, self.artifacts, job, number, seed, field="trial" if pick is None else "pick")
+
+    def _chosen(self, job_id: str, trial: int | None, pick: str | None) -> tuple[JobRecord, int]:
+        """The job, and the number of the trial that a user means."""
+        if trial is not None and pick is not None:
+            raise FieldError("pick", "give either trial or pick, not both")
+        job = self.store.job(job_id)
+        return job, trial if trial is not None else analysis.picks(job, [pick or "knee"])[0].point.trial
 
     def _recipe_context(self, job: JobRecord, trial: TrialRecord, point: PointView | None) -> RecipeContext:
         return RecipeContext(

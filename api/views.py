@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from api.schemas import (
+    ArtifactView,
     Cost,
     EvaluationView,
     FrontView,
@@ -21,7 +22,7 @@ from api.schemas import (
     TrialDetail,
     TrialView,
 )
-from search.ledger import LADDER
+from search.ledger import ADAPTER, LADDER
 from space.allocators import ALLOCATORS, Allocator
 from space.methods import METHODS, Field, Method
 from space.treatment import Treatment
@@ -97,6 +98,7 @@ def trial_detail(trial: TrialRecord, evaluations: list[EvaluationView]) -> Trial
 def evaluation_view(evaluation: EvaluationRecord, curve: list[dict[str, Any]]) -> EvaluationView:
     """`curve`: points recorded while it ran; a completed evaluation's own curve is whole and stands instead."""
     measurement = evaluation.measurement or {}
+    adapter = next((each for each in evaluation.artifacts if each.name == ADAPTER), None)
     return EvaluationView(
         id=evaluation.id,
         purpose=evaluation.purpose,
@@ -109,6 +111,7 @@ def evaluation_view(evaluation: EvaluationRecord, curve: list[dict[str, Any]]) -
         test_metrics=measurement.get("test_metrics", {}),
         curve=measurement.get("curve") or curve,
         failure=evaluation.failure,
+        adapter=None if adapter is None else ArtifactView(sha256=adapter.digest, bytes=adapter.size),
         started_at=evaluation.started_at,
         ended_at=evaluation.ended_at,
     )

@@ -23,6 +23,8 @@ from storage.store import Store
 
 LADDER = "ladder"
 """Attribute of a trial: why it last ran on, or why it was dropped."""
+ADAPTER = "adapter"
+"""Artifact of an evaluation: the folder that peft saved of what it trained, packed."""
 ENDED: frozenset[TrialState] = frozenset({"completed", "pruned", "failed", "cancelled"})
 
 

@@ -25,7 +25,7 @@ from search.baselines import Baseline
 from search.front import build_front
 from search.job import JobSpec
 from search.ladder import Ladder
-from search.ledger import Ledger, Trial
+from search.ledger import ADAPTER, Ledger, Trial
 from search.metrics import METRICS
 from search.objectives import Objectives
 from search.progress import progress_of
@@ -295,7 +295,7 @@ class Loop:
         adapter = self.folder / "adapters" / record.id
         if not adapter.exists():
             return {}
-        kept = {"adapter": self.artifacts.put_folder(adapter)}
+        kept = {ADAPTER: self.artifacts.put_folder(adapter)}
         shutil.rmtree(adapter)
         return kept
 

@@ -78,12 +78,7 @@ class ArtifactStore:
         Raises:
             ArtifactError: not there, not a packed folder, or `into` cannot be written.
         """
-        try:
-            with tarfile.open(self.path(digest), "r:") as packed:
-                into.mkdir(parents=True, exist_ok=True)
-                packed.extractall(into, filter="data")
-        except (OSError, tarfile.TarError) as error:
-            raise ArtifactError(f"cannot unpack artifact {digest} into {into}: {error}") from error
+        unpack_file(self.path(digest), into)
 
     def remove_unreferenced(self, keep: Collection[str], older_than: float = 3600.0) -> list[str]:
         """Delete the files whose digests are not in `keep`, and give their digests back. Files stored or stored again
@@ -135,6 +130,21 @@ class ArtifactStore:
         except OSError as error:
             remedy = "free space there" if error.errno in NO_SPACE else "check that this user can write there"
             raise ArtifactError(f"cannot write artifacts to {self.folder}: {error.strerror}; {remedy}") from error
+
+
+def unpack_file(packed: Path, into: Path) -> None:
+    """Write what `ArtifactStore.put_folder` packed, in the file `packed`, into the folder `into`, which is made if need
+    be. What names a place outside of `into` is refused.
+
+    Raises:
+        ArtifactError: not a packed folder, or `into` cannot be written.
+    """
+    try:
+        with tarfile.open(packed, "r:") as archive:
+            into.mkdir(parents=True, exist_ok=True)
+            archive.extractall(into, filter="data")
+    except (OSError, tarfile.TarError) as error:
+        raise ArtifactError(f"cannot unpack {packed} into {into}: {error}") from error
 
 
 @contextmanager

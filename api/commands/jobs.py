@@ -1,8 +1,7 @@
-"""Commands about jobs: submit, jobs, show, front, export, cancel, pause, resume, delete."""
+"""Commands about jobs: submit, jobs, show, front, cancel, pause, resume, delete."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -176,60 +175,6 @@ def front(
     print_json(found) if as_json else print_front(found)
 
 
-def export(
-    job: JobId,
-    format_name: Annotated[
-        str,
-        typer.Option(
-            "--format",
-            help="paretune (for `paretune train`), peft (a zip for plain peft), or optuna (the whole job as a study).",
-        ),
-    ] = "paretune",
-    trial: Annotated[int | None, typer.Option(min=0, help="This trial; default: the front's knee.")] = None,
-    pick: Annotated[
-        str | None,
-        typer.Option(
-            help='Choose from the front: knee, best:accuracy, "best:accuracy,trainable_parameters<=50000" or '
-            "weighted:accuracy=2,trainable_parameters=1."
-        ),
-    ] = None,
-    output: Annotated[
-        str | None,
-        typer.Option(help="File to write; default: the recipe's own name, JOB.db for a study, which may be a URL too."),
-    ] = None,
-    data_dir: DataDir = None,
-    database_url: DatabaseUrl = None,
-    server: Server = None,
-    api_key: ApiKey = None,
-) -> None:
-    """Write a recipe that trains one configuration for real, or the whole job as an Optuna study."""
-    from search.fields import Invalid
-    from space.errors import FieldError
-
-    client = client_of(data_dir, database_url, server, api_key)
-    if format_name == "optuna":
-        from api.study import export_study
-
-        if trial is not None or pick is not None:
-            flag = "--trial" if trial is not None else "--pick"
-            raise Invalid([FieldError(flag, "a study holds every trial; leave it out")])
-        url = export_study(client, job, output or f"{job}.db")
-        typer.echo(f"wrote {url}; `optuna-dashboard` opens it")
-        return
-    query = {"format": format_name, **({"trial": trial} if trial is not None else {})}
-    query |= {"pick": pick} if pick is not None else {}
-    response = client.call("GET", f"/jobs/{job}/recipe", params=query)
-    named = re.search(r'filename="([\w.-]+)"', response.headers.get("content-disposition", ""))
-    path = Path(output or (named[1] if named else f"{job}.recipe"))
-    try:
-        path.write_bytes(response.content)
-    except OSError as error:
-        raise Invalid(
-            [FieldError("--output", f"{path} cannot be written: {error.strerror}; name another file")]
-        ) from error
-    typer.echo(f"wrote {path}")
-
-
 def _act(job: str, action: str, client: Any) -> None:
     found = client.post(f"/jobs/{job}/{action}")
     typer.echo(f"{job} is {found['state']}" + (f", asked to {found['requested']}" if found["requested"] else ""))
@@ -280,4 +225,4 @@ def delete(
     typer.echo(f"{job} is deleted")
 
 
-COMMANDS = (submit, jobs, show, front, export, cancel, pause, resume, delete)
+COMMANDS = (submit, jobs, show, front, cancel, pause, resume, delete)

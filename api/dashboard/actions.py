@@ -1,4 +1,4 @@
-"""What a user does to a job: pause, resume, cancel, delete (asked twice), and taking recipes away."""
+"""What a user does to a job: pause, resume, cancel, delete (asked twice), and taking recipes and adapters away."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from nicegui import ui
 from starlette.concurrency import run_in_threadpool
 
+from api.adapter import MEDIA_TYPE
 from api.dashboard.elements import block, button, heading, say, text
 from api.not_ready import NotReady
 from api.recipes import FORMATS
@@ -101,3 +102,19 @@ def export_buttons(services: Services, job_id: str, trial: Callable[[], int | No
         export.tooltip(format_.summary)
         made.append(export)
     return made
+
+
+def adapter_button(services: Services, job_id: str, trial: int) -> ui.button:
+    """A button for the trained adapter of a trial that has one; the file goes to the browser as it is read."""
+
+    async def download() -> None:
+        try:
+            adapter = await run_in_threadpool(services.adapter, job_id, trial)
+        except (FieldError, StoreError) as error:
+            ui.notify(str(error), type="warning")
+            return
+        ui.download.file(adapter.path, adapter.name, MEDIA_TYPE)
+
+    export = button("Export adapter", icon="download").on_click(download)
+    export.tooltip("what the search itself trained, packed for peft")
+    return export

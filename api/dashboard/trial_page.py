@@ -11,7 +11,8 @@ from nicegui import ui
 from starlette.concurrency import run_in_threadpool
 
 from api import views
-from api.dashboard.actions import ENDED, export_buttons
+from api.adapter import TrainedAdapter
+from api.dashboard.actions import ENDED, adapter_button, export_buttons
 from api.dashboard.curve_chart import curve_layout, loss_traces, quality_shown, quality_traces
 from api.dashboard.elements import block, card, chip, figures, heading, markup, table, text
 from api.dashboard.frame import PAGE_SECONDS, frame
@@ -27,7 +28,7 @@ from space.configuration import Configuration
 from space.plan import Plan
 from space.resolve import resolve
 from space.sites import SiteTable
-from storage.errors import NotFound
+from storage.errors import NotFound, StoreError
 from storage.records import JobRecord
 
 REFRESH_SECONDS = 1.5
@@ -46,19 +47,30 @@ def register(services: Services) -> None:
     @ui.page("/jobs/{job_id}/trials/{trial}", title="Trial · Paretune", response_timeout=PAGE_SECONDS)
     async def trial_page(job_id: str, trial: int) -> None:
         try:
-            job, detail = await run_in_threadpool(_read, services, job_id, trial)
+            read = await run_in_threadpool(_read, services, job_id, trial)
         except NotFound:
             not_found("There is no such trial", "The search may have been deleted.")
             return
-        name = job.spec["name"]
+        name = read[0].spec["name"]
         ui.page_title(f"Trial {trial} · {name} · Paretune")
         with frame("", crumbs=(("Searches", "/"), (name, f"/jobs/{job_id}"))):
-            page = TrialPage(services, job, detail)
+            page = TrialPage(services, *read)
         page.timer = ui.timer(REFRESH_SECONDS, page.tick)
 
 
-def _read(services: Services, job_id: str, trial: int) -> tuple[JobRecord, TrialDetail]:
-    return services.store.job(job_id), services.trial(job_id, trial)
+def _read(services: Services, job_id: str, trial: int) -> tuple[JobRecord, TrialDetail, TrainedAdapter | None]:
+    detail = services.trial(job_id, trial)
+    return services.store.job(job_id), detail, _adapter(services, job_id, detail)
+
+
+def _adapter(services: Services, job_id: str, trial: TrialDetail) -> TrainedAdapter | None:
+    """What the trial's button gives; None where nothing is kept, or its file is on another machine."""
+    if not any(each.adapter for each in trial.evaluations):
+        return None
+    try:
+        return services.adapter(job_id, trial.number)
+    except StoreError:
+        return None
 
 
 def _before_budget(configuration: Configuration, table: SiteTable) -> Plan | None:
@@ -71,10 +83,11 @@ def _before_budget(configuration: Configuration, table: SiteTable) -> Plan | Non
 class TrialPage:
     timer: ui.timer | None = None
 
-    def __init__(self, services: Services, job: JobRecord, detail: TrialDetail) -> None:
+    def __init__(self, services: Services, job: JobRecord, detail: TrialDetail, adapter: TrainedAdapter | None) -> None:
         self._services = services
         self._job = job
         self._detail = detail
+        self._adapter = adapter
         self._configuration = Configuration.model_validate(detail.configuration)
         self._plan = Plan.model_validate(detail.plan)
         self._table = SiteTable.model_validate(job.context["table"])
@@ -86,20 +99,22 @@ class TrialPage:
                 self._chip = markup(chip(detail.state))
             with block("line"):
                 export_buttons(services, job.id, lambda: detail.number)
+                self._take = adapter_button(services, job.id, detail.number)
         text(configuration_words(self._configuration, self._table.depth), "say")
         self._body = ui.element("div").classes("stack").style("gap: 18px")
         self._show()
 
     async def tick(self) -> None:
         try:
-            job, detail = await run_in_threadpool(_read, self._services, self._job.id, self._detail.number)
+            read = await run_in_threadpool(_read, self._services, self._job.id, self._detail.number)
         except NotFound:
             self._end()
             ui.navigate.to("/")
             return
+        job, detail, adapter = read
         front_moved = job.progress.get("front") != self._job.progress.get("front")
-        if detail != self._detail or front_moved:
-            self._job, self._detail = job, detail
+        if detail != self._detail or adapter != self._adapter or front_moved:
+            self._job, self._detail, self._adapter = read
             self._show()
         elif job.state in ENDED:
             self._end()
@@ -110,6 +125,7 @@ class TrialPage:
 
     def _show(self) -> None:
         self._chip.content = chip(self._detail.state)
+        self._take.set_visibility(self._adapter is not None)
         self._body.clear()
         with self._body:
             self._failure()
@@ -216,6 +232,8 @@ class TrialPage:
             head = ["Purpose", "Steps", "Seed", "State", *map(metric_title, names), "Test", "Took"]
             rows = [self._evaluation_row(each, names) for each in self._detail.evaluations]
             markup(table(head, rows, "Evaluations", right=frozenset((1, 2, *range(4, 6 + len(names))))))
+            if self._adapter is not None:
+                text(f"“Export adapter” gives that of {self._adapter.words}.", "muted small")
 
     def _evaluation_row(self, each: EvaluationView, names: list[str]) -> list[str]:
         tested = next((name for name in names if name in each.test_metrics), None)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from api.recipes.recipe_file import file_stem
 from evaluator.model_card import needs_paretune
 from evaluator.recipe import Measured, PlanSummary, Provenance, Recipe
 from search.job import JobSpec
@@ -70,9 +70,8 @@ class RecipeContext:
 
     @property
     def stem(self) -> str:
-        """Start of a file name: letters, digits and dashes of the job's name, and the trial."""
-        slug = re.sub(r"[^a-z0-9]+", "-", self.spec.name.lower()).strip("-")[:60] or "job"
-        return f"{slug}-trial-{self.trial}"
+        """Start of a file name."""
+        return file_stem(self.spec.name, self.trial)
 
     @property
     def own_methods(self) -> tuple[str, ...]:

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from api.routes import analysis, audit, events, front, health, jobs, methods, metrics, recipe, spaces, transfer, trials
+from api.routes import (
+    adapter,
+    analysis,
+    audit,
+    events,
+    front,
+    health,
+    jobs,
+    methods,
+    metrics,
+    recipe,
+    spaces,
+    transfer,
+    trials,
+)
 
 ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
     trials.router,
     front.router,
     recipe.router,
+    adapter.router,
     analysis.router,
     transfer.router,
     audit.router,

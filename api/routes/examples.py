@@ -91,6 +91,7 @@ EVALUATION: dict[str, Any] = {
     "test_metrics": {},
     "curve": [{"step": 200, "loss": 0.19, "validation": {"accuracy": 0.938, "loss": 0.21}}],
     "failure": None,
+    "adapter": None,
     "started_at": "2026-05-04T09:31:11Z",
     "ended_at": "2026-05-04T09:32:02Z",
 }

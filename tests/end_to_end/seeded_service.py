@@ -7,6 +7,7 @@ another point.
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 import threading
@@ -29,13 +30,14 @@ from search.baselines import baselines
 from search.finalists import finalists
 from search.front import build_front
 from search.job import JobSpec
-from search.ledger import Ledger, Trial
+from search.ledger import ADAPTER, Ledger, Trial
 from search.progress import progress_of
 from search.samplers.random import RandomSampler
 from search.samplers.sampler import Proposal
 from search.samplers.transfer import TransferSampler
 from search.submission import Prepared, prepare
 from space.sites import Site, SiteTable
+from storage.artifacts import Artifact, ArtifactStore
 from storage.store import Store
 
 OWNER = "seed"
@@ -190,12 +192,19 @@ class Search:
         measurement = Measurement(
             step=stop, metrics=metrics, test_metrics=test, curve=tuple(curve), train_seconds=20, total_seconds=22
         )
-        self.ledger.finish(record, measurement, {})
+        self.ledger.finish(record, measurement, {} if purpose == "rung" else {ADAPTER: self.kept(record.id)})
         if purpose != "finalist":
             self.ledger.set_trial(trial, "running", summary={**metrics, "fidelity": stop / STEPS})
         self.completed += 1
         self.seconds += 11.5
         return measurement
+
+    def kept(self, evaluation: str) -> Artifact:
+        """What stands for the trained adapter."""
+        folder = self.data_dir / "jobs" / self.job / "adapters" / evaluation
+        folder.mkdir(parents=True)
+        (folder / "adapter_config.json").write_text(json.dumps({"evaluation": evaluation}))
+        return ArtifactStore(self.data_dir / "artifacts").put_folder(folder)
 
     def baseline(self, position: int) -> None:
         found, _ = baselines(self.prepared.table, 10**12)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -167,6 +168,24 @@ def test_the_knee_is_taken_away(page: Page, seeded, tmp_path: Path, format_name:
     else:
         with zipfile.ZipFile(io.BytesIO(file.read_bytes())) as archive:
             assert any(name.endswith("/train.py") for name in archive.namelist())
+
+
+def test_a_trained_adapter_is_taken_away_where_there_is_one(page: Page, seeded, tmp_path: Path):
+    job = open_job(page, seeded, "News topics with MiniLM")
+    page.get_by_role("region", name="Knee point").get_by_role("link").click()
+    runs = page.get_by_role("region", name="Evaluations")
+    expect(runs.get_by_text("of seeds 101 and 102 the best on validation")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export adapter").click()
+    file = tmp_path / "adapter.tar"
+    download.value.save_as(file)
+    assert re.search(r"-trial-\d+-seed-10[12]-adapter\.tar$", download.value.suggested_filename)
+    with tarfile.open(file) as packed:
+        assert packed.getnames() == ["adapter_config.json"]
+    page.goto(f"{seeded.url}{job}")
+    page.get_by_role("region", name="Trials").locator("tbody tr").filter(has_text="left early").first.click()
+    expect(page.get_by_role("button", name="Export paretune")).to_be_visible()
+    expect(page.get_by_role("button", name="Export adapter")).to_be_hidden()
 
 
 def test_a_wrong_form_shows_each_error_at_its_field(page: Page, seeded):

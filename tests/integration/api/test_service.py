@@ -164,6 +164,48 @@ def test_from_submission_to_recipe(service: Service, spec: dict[str, Any], folde
         assert recipe.content
 
 
+def test_the_trained_adapter_is_what_was_measured(
+    service: Service, spec: dict[str, Any], tiny_models: dict[str, Path], folder: Path
+) -> None:
+    """Taken away by the command line and loaded by plain transformers and peft, it gives the run's numbers again."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    longer = {"budget": {"trials": 2, "steps": 20}, "space": {**spec["space"], "learning_rate": [0.01, 0.03]}}
+    job = service.client.post("/jobs", json={**spec, **longer}).json()["id"]
+    assert follow(service, job)[-1][1]["state"] == "completed"
+    trials = [each["number"] for each in service.client.get(f"/jobs/{job}/trials").json()["items"]]
+    runs = {
+        number: run
+        for number in trials
+        for run in service.client.get(f"/jobs/{job}/trials/{number}").json()["evaluations"]
+        if run["adapter"]
+    }
+    ((number, run),) = runs.items()
+    address = str(service.client.base_url).partition("/api")[0]
+    where = ["--trial", str(number), "--output", str(folder / "adapter"), "--server", address]
+    taken = subprocess.run(
+        [sys.executable, "-m", "api.cli", "export", job, "--format", "adapter", *where], capture_output=True, text=True
+    )
+    assert taken.returncode == 0, taken.stderr
+    assert f"trial {number}, seed {run['seed']}" in taken.stdout
+
+    split = json.loads((folder / "kept" / "jobs" / job / "split.json").read_text())
+    rows = [json.loads(line) for line in (folder / "news.jsonl").read_text().splitlines()]
+    held = [rows[index] for index in split["validation"]]
+    base = AutoModelForSequenceClassification.from_pretrained(tiny_models["bert"], num_labels=len(split["classes"]))
+    model = PeftModel.from_pretrained(base, str(folder / "adapter")).eval()
+    tokenizer = AutoTokenizer.from_pretrained(tiny_models["bert"])
+    batch = tokenizer([row["text"] for row in held], truncation=True, max_length=16, padding=True, return_tensors="pt")
+    wanted = torch.tensor([split["classes"].index(row["label"]) for row in held])
+    with torch.no_grad():
+        outputs = model(**batch).logits
+    assert all(value.any() for name, value in model.named_parameters() if "lora_B" in name)  # zeros before training
+    assert torch.nn.functional.cross_entropy(outputs, wanted).item() == pytest.approx(run["metrics"]["loss"], rel=1e-5)
+    assert (outputs.argmax(1) == wanted).float().mean().item() == pytest.approx(run["metrics"]["accuracy"])
+
+
 def test_nothing_outlives_a_killed_service_and_the_next_goes_on(
     service: Service, spec: dict[str, Any], folder: Path, tiny_models: dict[str, Path]
 ) -> None:

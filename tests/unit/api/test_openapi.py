@@ -21,6 +21,7 @@ EXPECTED = {
     ("get", "/v1/jobs/{job_id}/trials/{number}"),
     ("get", "/v1/jobs/{job_id}/front"),
     ("get", "/v1/jobs/{job_id}/recipe"),
+    ("get", "/v1/jobs/{job_id}/adapter"),
     ("get", "/v1/jobs/{job_id}/audit"),
     ("get", "/v1/jobs/{job_id}/importance"),
     ("get", "/v1/jobs/{job_id}/picks"),
