@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -235,6 +235,15 @@ class SearchSpace:
                 if len(found) == n:
                     break
         return list(found.values())
+
+    def continuous(self, point: Point) -> dict[int, str]:
+        """The learning rate where it is searched for, by the place of its feature, which is its position."""
+        name = self.choices.rate_name(self.choices.group(point))
+        return {self.feature_names.index("learning_rate"): name} if name in point else {}
+
+    def moved(self, point: Point, positions: Mapping[str, float]) -> Point:
+        """`point` with some continuous values at other positions (0 to 1) in their ranges."""
+        return {**point, **{name: self.dimensions[self._index[name]].at(at) for name, at in positions.items()}}
 
     def features(self, points: Sequence[Point]) -> NDArray[np.float64]:
         """What a surrogate model sees, shape [points, len(feature_names)], in [0, 1] (`space.features`)."""

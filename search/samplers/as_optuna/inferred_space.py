@@ -93,7 +93,7 @@ class InferredSpace:
             count = min(1 if rng.random() < SINGLE_CHANGE else 2, len(moving))
             chosen = [moving[index] for index in rng.permutation(len(moving))[:count]]
             changes = {name: self.parameters[name].near(point[name], rng) for name in chosen}
-            changed = self._walk(self._keeping(point, changes, rng))
+            changed = self._walk(self._keeping(point, changes, rng.random))
             key = self.key(changed)
             if key != own and key not in found:
                 found[key] = changed
@@ -101,12 +101,24 @@ class InferredSpace:
                     break
         return list(found.values())
 
+    def continuous(self, point: Point) -> dict[int, str]:
+        return {
+            place: name
+            for place, name in enumerate(self.feature_names)
+            if name in point and name not in self._fixed and self.parameters[name].continuous
+        }
+
+    def moved(self, point: Point, positions: Mapping[str, float]) -> Point:
+        """What that switches on stands in the middle of its range."""
+        changes = {name: self.parameters[name].valued(at) for name, at in positions.items()}
+        return self._walk(self._keeping(point, changes, lambda: 0.5))
+
     def _keeping(
-        self, point: Point, changes: Mapping[str, Value], rng: np.random.Generator
+        self, point: Point, changes: Mapping[str, Value], new: Callable[[], float]
     ) -> Callable[[Parameter], Value]:
         def choose(parameter: Parameter) -> Value:
             value = changes.get(parameter.name, point.get(parameter.name))
-            return value if value is not None and parameter.fits(value) else parameter.at(rng.random())
+            return value if value is not None and parameter.fits(value) else parameter.at(new())
 
         return choose
 

@@ -45,6 +45,21 @@ class Parameter:
             return _share(math.log(max(place, self.low)), math.log(self.low), math.log(self.high))
         return _share(place, self.low, self.high)
 
+    @property
+    def continuous(self) -> bool:
+        """Any number of its range may be tried."""
+        return (
+            isinstance(self.distribution, FloatDistribution)
+            and self.distribution.step is None
+            and not self.distribution.single()
+        )
+
+    def valued(self, position: float) -> Value:
+        """The inverse of `position`, of a continuous parameter, held to the latest range."""
+        assert isinstance(self.distribution, FloatDistribution)
+        value = _between(self.low, self.high, self.distribution.log, position)
+        return min(max(value, self.distribution.low), self.distribution.high)
+
     def fits(self, value: Value) -> bool:
         """Whether `value` is in the latest range."""
         number = float(value)

@@ -26,10 +26,10 @@ from search.objectives import Constraint, Objectives
 from search.samplers.bayes.encoding import Encoding
 from search.samplers.bayes.surrogate import FAILURE, Surrogate
 
-SAMPLES = {2: 64, 3: 32, 4: 16}
+SAMPLES = {2: 64, 3: 16, 4: 8}
 """Quasi-Monte-Carlo samples of the posterior, by objectives: the hypervolume's boxes are found for each sample, and
 their number grows steeply with the objectives. Beyond these, random scalarisations take over (ParEGO)."""
-BASELINE = {2: 24, 3: 20, 4: 12}
+BASELINE = {2: 96, 3: 48, 4: 24}
 """Measured points kept as possible members of the front, by objectives."""
 
 logei._load_attempted = True

@@ -21,6 +21,9 @@ NEIGHBOURS = 12
 ROUNDS = 10
 """The climb: the best so far, neighbours of each, and rounds at most."""
 
+REFINED = 4
+"""Points that are refined, each on its own."""
+
 Score = Callable[[Sequence[Point]], NDArray[np.float64]]
 
 
@@ -31,11 +34,12 @@ def best_candidate(
     rng: np.random.Generator,
     seen: set[str],
     allowed: Callable[[Point], bool],
+    refine: Callable[[Sequence[Point]], Sequence[Point]],
 ) -> tuple[Point, float] | None:
     """The valid point of highest `score` found whose key is not in `seen`, with its score; None if all are.
 
     First random draws and the neighbours of `starts` (points of the front), then, round by round, the neighbours of
-    the best so far, until a round brings nothing better.
+    the best so far, until a round brings nothing better. Last, what `refine` makes of the best `REFINED`.
     """
     pool: dict[str, tuple[Point, float]] = {}
 
@@ -63,4 +67,5 @@ def best_candidate(
         if now <= best:
             break
         best = now
+    add(refine([point for point, _ in sorted(pool.values(), key=lambda entry: -entry[1])[:REFINED]]))
     return max(pool.values(), key=lambda entry: entry[1], default=None)

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from search.samplers.bayes.acquisition import HYPERVOLUME, Acquisition, acquisit
 from search.samplers.bayes.candidates import Score, best_candidate
 from search.samplers.bayes.domain import Domain
 from search.samplers.bayes.encoding import Encoding
+from search.samplers.bayes.refinement import refined
 from search.samplers.bayes.surrogate import Surrogate
 from search.samplers.past import full_values
 from search.samplers.sampler import History, PastTrial
@@ -59,7 +61,8 @@ def choose(
         return None
     chosen = acquisition(surrogate, encoding, objectives, rows, encoding.rows(waiting), rng)
     starts = best_first(trials, objectives)
-    best = best_candidate(domain, _scorer(chosen, encoding), starts, rng, seen, encoding.allowed)
+    refine = partial(refined, domain=domain, encoding=encoding, function=chosen.function)
+    best = best_candidate(domain, _scorer(chosen, encoding), starts, rng, seen, encoding.allowed, refine)
     if best is None:
         return None
     point, value = best

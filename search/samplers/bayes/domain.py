@@ -41,3 +41,12 @@ class Domain(Protocol):
     def neighbours(self, point: Point, rng: np.random.Generator, n: int) -> list[Point]:
         """Up to `n` valid points, one or two changes away from `point`."""
         ...
+
+    def continuous(self, point: Point) -> Mapping[int, str]:
+        """The continuous numbers of `point` that may move by themselves: names, by the place of the feature that is
+        the number's position in its range, 0 to 1."""
+        ...
+
+    def moved(self, point: Point, positions: Mapping[str, float]) -> Point:
+        """`point` with some continuous numbers at other positions in their ranges."""
+        ...

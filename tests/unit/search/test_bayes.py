@@ -13,10 +13,12 @@ from benchmarks.synthetic_peft import encoder_table, measure
 from search.job import JobSpec
 from search.objectives import Objectives
 from search.samplers import create
+from search.samplers.as_optuna.inferred_space import InferredSpace
 from search.samplers.bayes.acquisition import acquisition
 from search.samplers.bayes.candidates import best_candidate
 from search.samplers.bayes.design import initial_trials
 from search.samplers.bayes.encoding import Encoding
+from search.samplers.bayes.refinement import refined
 from search.samplers.bayes.surrogate import FAILURE, HYPERPARAMETERS, REFIT_EVERY, Surrogate, starting_hyperparameters
 from search.samplers.past import measured
 from search.samplers.sampler import History, Observation, PastTrial
@@ -211,13 +213,60 @@ def test_the_best_candidate_is_found_among_neighbours(space: SearchSpace) -> Non
             ]
         )
 
-    found = best_candidate(space, score, many(space, 2), np.random.default_rng(0), set(), lambda _: True)
+    asked: list[list[dict]] = []
+
+    def refine(points: Sequence[dict]) -> list[dict]:
+        asked.append(list(points))
+        return [{**points[0], "lora.learning_rate": 1e-3}]
+
+    start = many(space, 2)
+    found = best_candidate(space, score, start, np.random.default_rng(0), set(), lambda _: True, refine)
     assert found is not None
-    assert found[1] > 1.9
+    assert found[1] == 2, "the best that was found, refined"
+    assert score(asked[0])[0] > 1.9
+    assert list(score(asked[0])) == sorted(score(asked[0]), reverse=True)
     everything = {space.plan(found[0]).key}
-    again = best_candidate(space, score, [found[0]], np.random.default_rng(0), everything, lambda _: True)
+    again = best_candidate(space, score, [found[0]], np.random.default_rng(0), everything, lambda _: True, refine)
     assert again is not None
     assert space.plan(again[0]).key not in everything
+
+
+@pytest.mark.parametrize("metrics", [["quality", "trainable_parameters"], ["quality", "training_memory"]])
+def test_refined_learning_rates_stand_on_a_hilltop(space: SearchSpace, history: History, metrics: list[str]) -> None:
+    objectives = build(space, metrics)
+    surrogate, encoding = surrogate_of(space, objectives, history)
+    rows = encoding.rows([trial.point for trial in history.trials])
+    chosen = acquisition(surrogate, encoding, objectives, rows, encoding.rows([]), np.random.default_rng(0))
+
+    def values(points: Sequence[dict]) -> np.ndarray:
+        with torch.no_grad():
+            return chosen.function(encoding.rows(points).unsqueeze(-2)).numpy()
+
+    points = many(space, 6)
+    moved = refined(points, space, encoding, chosen.function)
+    origin = {tuple(p[name] for name in p if not name.endswith("rate")): p for p in points}
+    gained = 0.0
+    for there in moved:
+        here = origin[tuple(there[name] for name in there if not name.endswith("rate"))]
+        ((column, name),) = space.continuous(there).items()
+        (before,), (after,) = values([here]), values([there])
+        gained += after - before
+        at = space.features([there])[0, column]
+        around = [space.moved(there, {name: min(max(at + step, 0.0), 1.0)}) for step in (-0.02, 0.02)]
+        assert values(around).max() < after + 0.02, "the logarithm of the acquisition function"
+        assert after > before - 1e-3
+    assert len(moved) == len(points)
+    assert gained > 0.5
+
+
+def test_what_has_no_continuous_number_is_left_out(two: Objectives, history: History, space: SearchSpace) -> None:
+    encoding = Encoding(space, two)
+    surrogate, _ = surrogate_of(space, two, history)
+    rows = encoding.rows([trial.point for trial in history.trials])
+    chosen = acquisition(surrogate, encoding, two, rows, encoding.rows([]), np.random.default_rng(0))
+    still = InferredSpace([])
+    assert refined([], space, encoding, chosen.function) == []
+    assert refined([{}], still, encoding, chosen.function) == []
 
 
 def test_botorch_does_not_compile_its_kernel() -> None:

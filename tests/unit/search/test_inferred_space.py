@@ -99,6 +99,28 @@ def test_neighbours_keep_to_the_conditions_and_are_new(space: InferredSpace) -> 
         assert all(map(consistent, near))
 
 
+def test_continuous_numbers_move_by_themselves_to_where_their_features_say(space: InferredSpace) -> None:
+    rng = np.random.default_rng(6)
+    for _ in range(30):
+        point = space.sample(rng)
+        columns = space.continuous(point)
+        assert set(columns.values()) == {"rate", "dropout", "noise", "alpha"} & set(point)
+        (before,) = space.features([point])
+        places = {name: before[column] if name == "dropout" else 0.3 for column, name in columns.items()}
+        moved = space.moved(point, places)
+        assert space.features([moved])[0, list(columns)] == pytest.approx(list(places.values()))
+        assert consistent(moved)
+        stays = set(point) - set(columns.values())
+        assert {name: moved[name] for name in stays} == {name: point[name] for name in stays}
+    below = next(p for p in (space.sample(rng) for _ in range(100)) if p["dropout"] < 0.2)
+    assert space.moved(below, {"dropout": 0.9})["noise"] == 0.5, "what is switched on is there"
+    space.fix({"rate": 1e-3})
+    try:
+        assert "rate" not in space.continuous(below).values()
+    finally:
+        space.fix({})
+
+
 def test_features_are_finite_flags_and_positions(space: InferredSpace) -> None:
     """Inactive numbers stand at one constant; a condition that no choice's own flag states has a flag."""
     rng = np.random.default_rng(3)

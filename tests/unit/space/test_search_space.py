@@ -106,6 +106,18 @@ def test_features_are_finite_within_0_and_1_and_the_same_whatever_else_is_asked(
     assert np.array_equal(space.features(points[2:3])[0], matrix[2])
 
 
+def test_the_learning_rate_moves_by_itself_to_where_its_feature_says(space: SearchSpace) -> None:
+    rng = np.random.default_rng(3)
+    for point in [space.sample(rng) for _ in range(20)]:
+        for column, name in space.continuous(point).items():
+            moved = space.moved(point, {name: 0.3})
+            before, after = space.features([point, moved])
+            assert after[column] == pytest.approx(0.3)
+            assert np.delete(after, column) == pytest.approx(np.delete(before, column))
+            assert space.check(moved) is None
+            assert space.decode(moved) == space.decode(point).model_copy(update={"learning_rate": moved[name]})
+
+
 def test_different_plans_have_different_features(space: SearchSpace) -> None:
     rng = np.random.default_rng(0)
     points = [space.sample(rng) for _ in range(60)]
