@@ -18,6 +18,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: st
     from rich.table import Table
 
     table = Table(*columns, title=title, title_justify="left")
+    table.columns[0].no_wrap = True  # what a row is called is copied into the next command: others give way first
     for row in rows:
         table.add_row(*(shown(value) for value in row))
     Console().print(table)

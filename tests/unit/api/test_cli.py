@@ -207,6 +207,11 @@ def test_a_baseline_that_breaks_a_constraint_is_not_called_dominated(
     assert "breaks a constraint" in row
 
 
+def test_a_jobs_id_is_whole_in_a_narrow_terminal(invoke: Invoke, job: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    assert job in invoke("jobs").stdout
+
+
 def test_methods_are_a_list_of_names_kinds_and_engines(invoke: Invoke) -> None:
     rows = json.loads(invoke("methods", "--json").stdout)
     assert [row["name"] for row in rows] == [*METHODS, *ALLOCATORS, *TREATMENTS]
