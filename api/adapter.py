@@ -58,10 +58,10 @@ def trained_adapter(
     chosen = next((each for each in ranked if seed in (None, each.seed)), None)
     if chosen is None:
         raise FieldError("seed", f"trial {number} has no adapter of seed {seed}; give {_listed(kept, 'or')}")
-    digest = _digest(chosen)
-    assert digest is not None
+    kept_file = chosen.artifact(ADAPTER)
+    assert kept_file is not None
     try:
-        path = artifacts.path(digest)
+        path = artifacts.path(kept_file.digest)
     except ArtifactError as error:
         raise NotFound(
             f"the adapter of trial {number}, seed {chosen.seed}, is not in this data folder; ask where the search ran, "
@@ -75,15 +75,11 @@ def trained_adapter(
         f"trained for {chosen.stop_step} steps, {length}. {loading}"
     )
     name = f"{file_stem(job.spec['name'], number)}-seed-{chosen.seed}-adapter.tar"
-    return TrainedAdapter(path, digest, name, words)
-
-
-def _digest(evaluation: EvaluationRecord) -> str | None:
-    return next((each.digest for each in evaluation.artifacts if each.name == ADAPTER), None)
+    return TrainedAdapter(path, kept_file.digest, name, words)
 
 
 def _kept(evaluations: Iterable[EvaluationRecord]) -> list[EvaluationRecord]:
-    return [each for each in evaluations if each.state == "completed" and _digest(each) is not None]
+    return [each for each in evaluations if each.state == "completed" and each.artifact(ADAPTER) is not None]
 
 
 def _none_kept(number: int, others: Sequence[int]) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from api.client import Client
+from api.client import Client, named_file
 from space.errors import FieldError
 from storage.artifacts import unpack_file
 from storage.errors import ArtifactError
@@ -35,7 +34,7 @@ def write_adapter(client: Client, job_id: str, output: str | None, **query: Any)
                 headers = client.download(f"/jobs/{job_id}/adapter", target, **query)
             _check_digest(packed, headers.get("etag", ""))
             if output is None:
-                folder /= _own_name(headers.get("content-disposition", ""), job_id)
+                folder /= Path(named_file(headers) or f"{job_id}-adapter.tar").stem
                 _check_free(folder)
             unpack_file(packed, unpacked)
             _move(unpacked, folder)
@@ -58,11 +57,6 @@ def _check_digest(packed: Path, tag: str) -> None:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != tag.strip('"'):
         raise ArtifactError("the adapter came damaged: its SHA-256 is not what the service says; export it again")
-
-
-def _own_name(disposition: str, job_id: str) -> str:
-    named = re.search(r'filename="([\w.-]+)\.tar"', disposition)
-    return named[1] if named else f"{job_id}-adapter"
 
 
 def _move(unpacked: Path, folder: Path) -> None:

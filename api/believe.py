@@ -32,9 +32,9 @@ def main() -> None:
     prepared = analysis.prepared_of(job)
     objectives = prepared.objectives
     made = analysis.baselines_on_front(views.front_view(job).baselines, objectives)
-    others = np.array(made, dtype=np.float64).reshape(len(made), len(objectives.names))
+    baselines = np.array(made, dtype=np.float64).reshape(len(made), len(objectives.names))
     space = analysis.planned_space(job, prepared)
-    (belief,) = believe(space, objectives, history, others, [question["point"]], prepared.spec.sampler.surrogate)
+    (belief,) = believe(space, objectives, history, baselines, [question["point"]], prepared.spec.sampler.surrogate)
     sys.stdout.write(json.dumps(asdict(belief)) + "\n")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,12 @@ from api.settings import Settings, variable
 BASE = "/api/v1"
 TIMEOUT = httpx.Timeout(30.0, read=900.0)
 """Looking at a large model and data set takes its time."""
+
+
+def named_file(headers: httpx.Headers) -> str | None:
+    """The name that an answer gives its file, where it is a plain one."""
+    found = re.search(r'filename="([\w.-]+)"', headers.get("content-disposition", ""))
+    return found[1] if found else None
 
 
 Request = tuple[str, str, dict[str, Any]]

@@ -98,7 +98,7 @@ def trial_detail(trial: TrialRecord, evaluations: list[EvaluationView]) -> Trial
 def evaluation_view(evaluation: EvaluationRecord, curve: list[dict[str, Any]]) -> EvaluationView:
     """`curve`: points recorded while it ran; a completed evaluation's own curve is whole and stands instead."""
     measurement = evaluation.measurement or {}
-    adapter = next((each for each in evaluation.artifacts if each.name == ADAPTER), None)
+    adapter = evaluation.artifact(ADAPTER)
     return EvaluationView(
         id=evaluation.id,
         purpose=evaluation.purpose,

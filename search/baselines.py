@@ -9,11 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from space.configuration import Component, Configuration
+from space.encode import Point
 from space.errors import FieldError
 from space.methods import METHODS
 from space.plan import Plan
 from space.resolve import resolve
 from space.sites import SiteTable
+from space.space import SearchSpace
 
 FULL_FINE_TUNING_BYTES = 16
 """A parameter in training: weight, gradient and two moments of Adam, 4 bytes each."""
@@ -55,6 +57,14 @@ def baselines(table: SiteTable, free_bytes: float) -> tuple[list[Baseline], list
         except FieldError as error:
             left_out.append(f"{title}: {error.message}")
     return found, left_out
+
+
+def point_in(space: SearchSpace, configuration: Configuration) -> Point:
+    """Where a baseline's configuration lies, so that the sampler knows what it reached; empty where it does not."""
+    try:
+        return space.point_of(configuration)
+    except FieldError:
+        return {}
 
 
 def _candidates(component: Component | None, table: SiteTable) -> list[tuple[Configuration, Plan]]:

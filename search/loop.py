@@ -21,7 +21,7 @@ from evaluator.evaluate import RETRYABLE, EvaluationRequest, Progress
 from evaluator.pool.pool import Failed, Finished, Pool, PoolEvent, Progressed, Stopped
 from search.agenda import Agenda, Next
 from search.audit_report import audit_report
-from search.baselines import Baseline
+from search.baselines import Baseline, point_in
 from search.front import build_front
 from search.job import JobSpec
 from search.ladder import Ladder
@@ -34,9 +34,6 @@ from search.sampling import Sampling
 from search.settlement import settle
 from search.timekeeper import Timekeeper
 from search.transfer.transfer import Transfer
-from space.configuration import Configuration
-from space.encode import Point
-from space.errors import FieldError
 from space.space import SearchSpace
 from storage.artifacts import Artifact, ArtifactStore
 from storage.errors import StaleAttempt, StoreError
@@ -157,16 +154,8 @@ class Loop:
         present = {trial.record.name for trial in self.ledger.of_kind("baseline")}
         for baseline in self.baselines:
             if baseline.name not in present:
-                candidates = [(*each, self._point(each[0])) for each in baseline.candidates]
+                candidates = [(*each, point_in(self.space, each[0])) for each in baseline.candidates]
                 self.ledger.add_baseline(baseline.name, candidates, f"hand-made baseline: {baseline.title}")
-
-    def _point(self, configuration: Configuration) -> Point:
-        """Of a baseline, so that the sampler knows what it reached; empty where the space or its limits refuse it."""
-        try:
-            point = self.space.encode(configuration)
-        except FieldError:
-            return {}
-        return {} if self.space.check(point) else point
 
     def _ask(self) -> None:
         wanted = self.agenda.proposals_wanted(self.slots - len(self._running))

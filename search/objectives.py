@@ -27,14 +27,11 @@ from space.sites import SiteTable
 Floats = NDArray[np.float64]
 
 
-class Objective(Frozen):
-    """One metric to optimise, on its scale."""
+class ScaledMetric(Frozen):
+    """One metric of a job, on its scale."""
 
     metric: str
-    goal: Goal
     scale: Scale
-    reference: float
-    """The metric's value in the hypervolume's reference point."""
 
     @property
     def known(self) -> bool:
@@ -46,6 +43,14 @@ class Objective(Frozen):
         """What the model does on held-out rows; others are behaviours and costs."""
         return METRICS[self.metric].quality
 
+
+class Objective(ScaledMetric):
+    """One metric to optimise."""
+
+    goal: Goal
+    reference: float
+    """The metric's value in the hypervolume's reference point."""
+
     @property
     def cost(self) -> bool:
         return METRICS[self.metric].cost
@@ -55,21 +60,11 @@ class Objective(Frozen):
         return self.scale.position(value)
 
 
-class Constraint(Frozen):
+class Constraint(ScaledMetric):
     """One bound on a metric: `sign` 1 means at most `limit`, -1 at least."""
 
-    metric: str
     limit: float
     sign: Literal[-1, 1]
-    scale: Scale
-
-    @property
-    def known(self) -> bool:
-        return METRICS[self.metric].known
-
-    @property
-    def quality(self) -> bool:
-        return METRICS[self.metric].quality
 
     @property
     def fixed(self) -> bool:
@@ -152,18 +147,13 @@ class Objectives(Frozen):
         return tuple(objective.metric for objective in self.objectives)
 
     @property
-    def learned(self) -> dict[str, Objective | Constraint]:
+    def learned(self) -> dict[str, ScaledMetric]:
         """What training measures, by metric, objectives first: an objective, or a bound on what is none."""
-        both: tuple[Objective | Constraint, ...] = (*self.objectives, *self.constraints)
-        found: dict[str, Objective | Constraint] = {}
-        for each in both:
+        found: dict[str, ScaledMetric] = {}
+        for each in (*self.objectives, *self.constraints):
             if not each.known:
                 found.setdefault(each.metric, each)
         return found
-
-    @property
-    def goals(self) -> tuple[Goal, ...]:
-        return tuple(objective.goal for objective in self.objectives)
 
     @property
     def reference(self) -> Floats:

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from space import encode as encoding
-from space.choices import UNION, Choices, MemberChoices
+from space.choices import RATE, UNION, Choices, MemberChoices
 from space.configuration import Configuration
 from space.dimension import Condition, Dimension, active, walk
 from space.encode import Point
+from space.errors import FieldError
 from space.extremes import corners, valid_point
 from space.features import Features, Place
 from space.neighbour import change
@@ -88,6 +89,18 @@ class SearchSpace:
             FieldError: `configuration` is not in the space; names its field.
         """
         return encoding.encode(configuration, self.choices, self.dimensions, self.table)
+
+    def point_of(self, configuration: Configuration) -> Point:
+        """The same, where it is a valid point.
+
+        Raises:
+            FieldError: `configuration` is not in the space, or its limits refuse it.
+        """
+        point = self.encode(configuration)
+        reason = self.check(point)
+        if reason is not None:
+            raise FieldError("configuration", reason)
+        return point
 
     def check(self, point: Point) -> str | None:
         """Why `point` is not valid, or None."""
@@ -239,7 +252,7 @@ class SearchSpace:
     def continuous(self, point: Point) -> dict[int, str]:
         """The learning rate where it is searched for, by the place of its feature, which is its position."""
         name = self.choices.rate_name(self.choices.group(point))
-        return {self.feature_names.index("learning_rate"): name} if name in point else {}
+        return {self.feature_names.index(RATE): name} if name in point else {}
 
     def moved(self, point: Point, positions: Mapping[str, float]) -> Point:
         """`point` with some continuous values at other positions (0 to 1) in their ranges."""

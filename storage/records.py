@@ -126,6 +126,10 @@ class EvaluationRecord:
     """When its present attempt began."""
     ended_at: datetime | None
 
+    def artifact(self, name: str) -> ArtifactReference | None:
+        """The file of that name, where it has one."""
+        return next((each for each in self.artifacts if each.name == name), None)
+
 
 @dataclass(frozen=True)
 class EventRecord:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from evaluator.backbone import Backbone
     from evaluator.evaluate import EvaluationRequest
     from space.plan import Plan
+
+# No test is held to a time: on a busy machine a slow example is no fault.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 TINY_TEXTS = (
     "the river rose after three days of rain and the bridge was closed",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -74,12 +73,12 @@ def export(
 
 
 def _write_recipe(client: Any, job: str, query: dict[str, Any], output: str | None) -> Path:
+    from api.client import named_file
     from search.fields import Invalid
     from space.errors import FieldError
 
     response = client.call("GET", f"/jobs/{job}/recipe", params=query)
-    named = re.search(r'filename="([\w.-]+)"', response.headers.get("content-disposition", ""))
-    path = Path(output or (named[1] if named else f"{job}.recipe"))
+    path = Path(output or named_file(response.headers) or f"{job}.recipe")
     try:
         path.write_bytes(response.content)
     except OSError as error:

@@ -65,7 +65,7 @@ def believe(
     space: SearchSpace,
     objectives: Objectives,
     history: History,
-    others: Floats,
+    baselines: Floats,
     points: Sequence[Point],
     kind: str = DEFAULT,
 ) -> list[Belief]:
@@ -73,9 +73,9 @@ def believe(
     measured.
 
     Chances are Monte Carlo over the model's joint posterior at full fidelity of a point and of every trial trained in
-    full, so what is uncertain about those counts too; a trial of the same plan is left out. `others`: feasible points
-    of the front that no sampler proposed (baselines), as they are reported, minimised; shape n x objectives. `kind`:
-    the job's surrogate; one that takes minutes to fit is answered by its quick relation (`kinds.quick`).
+    full, so what is uncertain about those counts too; a trial of the same plan is left out. `baselines`: those on the
+    front, which no sampler proposed, as reported, minimised; shape n x objectives. `kind`: the job's surrogate; one
+    that takes minutes to fit is answered by its quick relation (`kinds.quick`).
     """
     encoding = Encoding(space, objectives)
     trials = evidence(history, objectives)
@@ -86,7 +86,7 @@ def believe(
         torch.manual_seed(SEED)
         surrogate = Surrogate(encoding, objectives, history, trials, quick(kind))
         stretch = _stretch(surrogate, encoding, objectives, history, trials)
-        return [_belief(surrogate, stretch, encoding, space, objectives, full, others, point) for point in points]
+        return [_belief(surrogate, stretch, encoding, space, objectives, full, baselines, point) for point in points]
 
 
 def _stretch(
@@ -130,7 +130,7 @@ def _belief(
     space: SearchSpace,
     objectives: Objectives,
     full: Sequence[Point],
-    others: Floats,
+    baselines: Floats,
     point: Point,
 ) -> Belief:
     key = space.key(point)
@@ -146,7 +146,7 @@ def _belief(
     allowed = np.array([encoding.allowed(each) for each in together])
     feasible = allowed & holds(drawn, surrogate, objectives)
     values = objective_values(drawn, rows, surrogate, encoding, objectives)
-    fixed = np.broadcast_to(others, (DRAWS, *others.shape))
+    fixed = np.broadcast_to(baselines, (DRAWS, *baselines.shape))
     values = np.concatenate([values, fixed], axis=1)
     able = np.concatenate([feasible, np.ones(fixed.shape[:2], dtype=bool)], axis=1)
     on_front, gain = entering(values, able, 1, objectives.reference)

@@ -45,7 +45,7 @@ def configurations(draw: st.DrawFn, names: list[str] | None) -> Configuration:
 
 @pytest.mark.parametrize("family", ["bert", "llama", "gpt2", "vit"])
 @pytest.mark.parametrize("name", [*SEARCHABLE, "union"])
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_the_plans_count_is_the_models(
     tiny_backbones: dict[str, Backbone], family: str, name: str, data: st.DataObject

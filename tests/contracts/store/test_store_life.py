@@ -202,7 +202,6 @@ def test_any_life_of_a_job_keeps_the_contract(url, clock) -> None:
         settings=settings(
             max_examples=15,
             stateful_step_count=30,
-            deadline=None,
             derandomize=True,
             suppress_health_check=list(HealthCheck),
         ),

@@ -32,7 +32,7 @@ def test_both_halves_know_the_same_compressions() -> None:
     assert HALVES.keys() == COMPRESSIONS.keys()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(positions=st.sets(st.integers(0, 5000)), b=st.integers(0, 9))
 def test_positions_are_read_back(positions: set[int], b: int) -> None:
     given_positions = np.array(sorted(positions), dtype=np.int64)
@@ -63,7 +63,7 @@ def test_compeft_is_its_definition() -> None:
     torch.testing.assert_close(torch.from_numpy(decode(encode(change.numpy(), OPTIONS))), kept)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     numbers=st.lists(st.floats(-10, 10, width=32), min_size=1, max_size=60),
     density=st.floats(0.001, 1.0),

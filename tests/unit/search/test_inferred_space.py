@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -201,7 +201,6 @@ NUMBERS = [
 ]
 
 
-@settings(deadline=None)
 @given(st.sampled_from(NUMBERS), st.floats(0, 1), st.integers(0, 2**20))
 def test_positions_and_moves_stay_in_the_distribution(
     distribution: FloatDistribution | IntDistribution | CategoricalDistribution, position: float, seed: int

@@ -23,7 +23,7 @@ RANGE = (100.0, 1e6)
 
 def test_quality_means_accuracy_and_the_reference_is_the_majority_class(objectives: Objectives) -> None:
     assert objectives.names == ("accuracy", "trainable_parameters")
-    assert objectives.goals == ("maximize", "minimize")
+    assert tuple(each.goal for each in objectives.objectives) == ("maximize", "minimize")
     assert objectives.objectives[0].reference == 0.5
     assert objectives.objectives[1].reference == 1e6
     assert objectives.reference.tolist() == [1.0, 1.0]

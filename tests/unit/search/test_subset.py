@@ -8,7 +8,7 @@ import math
 import moocore
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from optuna._hypervolume.hssp import _solve_hssp
@@ -27,7 +27,6 @@ def volume(points: np.ndarray) -> float:
 
 
 @given(fronts, st.integers(1, 9))
-@settings(deadline=None)
 def test_no_other_subset_has_more(points: np.ndarray, size: int) -> None:
     """Also where points are dominated, doubled, or beyond the reference."""
     found = best_subset(points, np.ones(points.shape[1]), size)

@@ -76,7 +76,7 @@ def test_inactive_columns_are_constant(space: SearchSpace) -> None:
 
 
 @pytest.mark.parametrize("family", ["bert"], indirect=True)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**6))
 def test_what_is_inactive_is_imputed_alike_at_every_point(space: SearchSpace, seed: int) -> None:
     """A column of a method's own says nothing of points of another method; shared ones are numbers for all."""

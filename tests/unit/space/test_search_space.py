@@ -62,7 +62,7 @@ def space(request: pytest.FixtureRequest, free: SearchSpace) -> SearchSpace:
     return SearchSpace(free.choices, free.table, ParameterLimits(0.7 * count, 1.2 * count), free.scores)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 10**6))
 def test_samples_and_neighbours_are_valid_plans_within_limits(space: SearchSpace, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -78,7 +78,7 @@ def test_samples_and_neighbours_are_valid_plans_within_limits(space: SearchSpace
     assert len({tuple(each.items()) for each in near}) == len(near)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 10**6))
 def test_points_configurations_and_plans_agree(space: SearchSpace, seed: int) -> None:
     point = space.sample(np.random.default_rng(seed))
@@ -92,7 +92,7 @@ def test_points_configurations_and_plans_agree(space: SearchSpace, seed: int) ->
     assert space.encode(space.decode(again)) == again
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(seed=st.integers(0, 10**6))
 def test_features_are_finite_within_0_and_1_and_the_same_whatever_else_is_asked(space: SearchSpace, seed: int) -> None:
     rng = np.random.default_rng(seed)

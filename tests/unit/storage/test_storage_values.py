@@ -12,7 +12,7 @@ from storage.errors import InvalidQuery
 from storage.json_values import canonical, checked, storable
 from storage.paging import from_cursor, to_cursor
 
-few = settings(max_examples=50, deadline=None)
+few = settings(max_examples=50)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
