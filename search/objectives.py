@@ -140,7 +140,7 @@ class Objectives(Frozen):
                 "every objective is known before training; add one that training measures, such as quality",
             )
         loss = quality_scale("loss", spec.task.type, classes)
-        return cls(objectives=tuple(objectives), constraints=tuple(constraints), loss_scale=loss)
+        return cls(objectives=tuple(objectives), constraints=_drawn_out(constraints, objectives), loss_scale=loss)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -194,6 +194,16 @@ def _metric(name: str, task: TaskType, field: str) -> Metric:
         able = ", ".join(other.name for other in METRICS.values() if not other.tasks or task in other.tasks)
         raise FieldError(field, f"{metric.name} does not exist for {task}; choose from: quality, {able}")
     return metric
+
+
+def _drawn_out(constraints: Sequence[Constraint], objectives: Sequence[Objective]) -> tuple[Constraint, ...]:
+    """Where training measures a metric that is no objective, its scale is drawn out around the limit; two bounds on it
+    share the first's scale, as one model serves both."""
+    scales = {each.metric: each.scale for each in objectives}
+    for each in constraints:
+        if not each.known:
+            scales.setdefault(each.metric, each.scale.drawn_out(each.limit))
+    return tuple(each.model_copy(update={"scale": scales.get(each.metric, each.scale)}) for each in constraints)
 
 
 def _check_possible(metric: Metric, bound: ConstraintSpec, scale: Scale, field: str) -> None:

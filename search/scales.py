@@ -14,6 +14,8 @@ from space.errors import FieldError
 from space.frozen import Frozen
 from space.sites import SiteTable
 
+Values = NDArray[np.float64] | np.float64
+
 SECONDS_CEILING = 100.0
 """No space says beforehand how slow a step can get; a reference in the job overrides this one."""
 NATS_CEILING = 10.0
@@ -24,6 +26,10 @@ PROCESS_BYTES = 4 << 30
 """More than a worker takes for libraries and tokenised data."""
 
 
+NEAR = 0.05
+"""Of a scale's length: differences from a limit up to about this are told apart linearly, larger ones by their size."""
+
+
 class Scale(Frozen):
     """A metric's values on [0, 1]: `best` is 0, `worst` is 1, linear or as log10(1 + x/unit) between."""
 
@@ -31,6 +37,9 @@ class Scale(Frozen):
     worst: float
     unit: float = Field(default=1.0, gt=0)
     log: bool = False
+    around: float | None = None
+    """A limit, where the scale is drawn out around one: what lies far beyond it matters less than on which side of it
+    a value is (bilog transform, Eriksson and Poloczek 2021, arXiv 2002.08526, whose unit here is `NEAR`)."""
 
     @model_validator(mode="after")
     def _has_length(self) -> Scale:
@@ -38,9 +47,13 @@ class Scale(Frozen):
             raise ValueError("a scale needs two different ends")
         return self
 
+    def drawn_out(self, limit: float) -> Scale:
+        """The same scale, drawn out around `limit`."""
+        return self.model_copy(update={"around": limit})
+
     def transformed(self, value: float) -> float:
         """`value`, or log10(1 + value/unit); a negative cost (there is none) counts as 0."""
-        return math.log10(1.0 + max(value, 0.0) / self.unit) if self.log else value
+        return float(self._transformed(np.float64(value)))
 
     @property
     def span(self) -> float:
@@ -50,8 +63,7 @@ class Scale(Frozen):
     def positions(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """`position` of each value."""
         best, worst = self.transformed(self.best), self.transformed(self.worst)
-        transformed = np.log10(1.0 + np.maximum(values, 0.0) / self.unit) if self.log else values
-        return (transformed - best) / (worst - best)
+        return np.asarray((self._transformed(values) - best) / (worst - best))
 
     def position(self, value: float) -> float:
         """Where `value` lies: 0 at `best`, 1 at `worst`, going on beyond both."""
@@ -61,8 +73,25 @@ class Scale(Frozen):
     def value(self, position: float) -> float:
         """The value that lies at `position`."""
         best, worst = self.transformed(self.best), self.transformed(self.worst)
-        transformed = best + position * (worst - best)
-        return self.unit * (math.pow(10.0, transformed) - 1.0) if self.log else transformed
+        plain = best + position * (worst - best)
+        if self.around is not None:
+            away = math.copysign(self._near * math.expm1(abs(plain)), plain)
+            plain = float(self._plain(np.float64(self.around))) + away
+        return self.unit * (math.pow(10.0, plain) - 1.0) if self.log else plain
+
+    def _transformed(self, values: Values) -> Values:
+        plain = self._plain(values)
+        if self.around is None:
+            return plain
+        away = plain - self._plain(np.float64(self.around))
+        return np.sign(away) * np.log1p(np.abs(away) / self._near)
+
+    def _plain(self, values: Values) -> Values:
+        return np.log10(1.0 + np.maximum(values, 0.0) / self.unit) if self.log else values
+
+    @property
+    def _near(self) -> float:
+        return NEAR * abs(float(self._plain(np.float64(self.worst)) - self._plain(np.float64(self.best))))
 
 
 def quality_scale(metric: str, task: TaskType, classes: Sequence[float] | None) -> Scale:

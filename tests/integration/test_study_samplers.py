@@ -74,6 +74,14 @@ def test_every_trial_says_what_made_it_and_why() -> None:
     assert "from 7 measured and 0 running trials" in study.trials[7].system_attrs[REASON]
 
 
+def test_a_study_begins_with_the_middle_of_every_range() -> None:
+    study = study_of(bayes())
+    study.optimize(lambda t: (t.suggest_float("x", 0, 10), t.suggest_float("y", 1e-4, 1, log=True)), n_trials=2)
+    assert study.trials[0].params == pytest.approx({"x": 5.0, "y": 1e-2})
+    assert study.trials[0].system_attrs[REASON] == "the middle of every range"
+    assert study.trials[1].params["x"] != pytest.approx(5.0)
+
+
 RESTART = """
 import json, sys, optuna
 optuna.logging.set_verbosity(optuna.logging.WARNING)

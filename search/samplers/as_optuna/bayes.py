@@ -37,8 +37,13 @@ _one_at_a_time = threading.Lock()
 """Threads of one study (`n_jobs`) wait for each other, so that each sees what the others were just given."""
 
 
+MIDDLE = 0.5
+"""Where the study's first trial lies in every range: ranges are mostly given around a value that works."""
+
+
 class BayesStudySampler(SobolStudySampler):
-    """A Sobol design, then for each trial the candidate of best log noisy expected hypervolume improvement.
+    """The middle of every range and a Sobol design, then for each trial the candidate of best log noisy expected
+    hypervolume improvement.
 
     Parameters, their ranges and the conditions under which each is asked for are learned from the study's trials.
     What no trial told of is a place of the Sobol sequence, and every trial says in its system attributes what made its
@@ -79,7 +84,8 @@ class BayesStudySampler(SobolStudySampler):
             size = self._startup or initial_trials(len(space.parameters), len(study.directions))
             design = design_words(place, size, len(results))
             if design is not None:
-                keep(study, trial, {STRATEGY: f"sobol: {design}", REASON: "a place of a shifted Sobol sequence"})
+                reason = "a place of a shifted Sobol sequence" if trial.number else "the middle of every range"
+                keep(study, trial, {STRATEGY: f"sobol: {design}", REASON: reason})
                 return {}
             with reproducible(self._seed, trial.number):
                 point = self._choose(study, trial, space, objectives, history, results)
@@ -118,6 +124,9 @@ class BayesStudySampler(SobolStudySampler):
         if POINT in study._storage.get_trial_system_attrs(trial._trial_id):
             keep(study, trial, {f"{STRATEGY}:{param_name}": "sobol: no trial so far showed that it is asked for here"})
         return value
+
+    def _position(self, study: Study, trial: FrozenTrial, name: str) -> float:
+        return super()._position(study, trial, name) if trial.number else MIDDLE
 
     def _check(self, study: Study) -> None:
         """Raises FieldError where the reference point is not of the study's objectives."""

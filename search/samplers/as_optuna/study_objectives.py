@@ -125,5 +125,5 @@ def _constraint(name: str, trials: Sequence[FrozenTrial]) -> StudyConstraint:
     sizes = [abs(trial.constraints[name]) for trial in trials if name in trial.constraints]
     finite = [size for size in sizes if math.isfinite(size)]
     usual = _usual(np.array(finite)) if finite else 1.0
-    scale = Scale(best=0.0, worst=usual or max(finite, default=0.0) or 1.0)
+    scale = Scale(best=0.0, worst=usual or max(finite, default=0.0) or 1.0).drawn_out(0.0)
     return StudyConstraint(metric=constraint_name(name), limit=0.0, sign=1, scale=scale)

@@ -166,3 +166,43 @@ def test_one_class_is_refused(job: Job, table: SiteTable) -> None:
 def test_a_larger_cost_is_never_better(a: float, b: float) -> None:
     scale = Scale(best=0.0, worst=1e6, log=True)
     assert (scale.position(a) <= scale.position(b)) or a > b
+
+
+SCALES = (Scale(best=1.0, worst=0.2), Scale(best=0.0, worst=1e4, log=True))
+
+
+@given(st.sampled_from(SCALES), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+def test_a_scale_drawn_out_keeps_order_and_values(scale: Scale, limit: float, a: float, b: float) -> None:
+    drawn = scale.drawn_out(scale.value(limit))
+    low, high = sorted((scale.value(a), scale.value(b)), key=scale.position)
+    assert drawn.position(low) <= drawn.position(high)
+    assert drawn.value(drawn.position(low)) == pytest.approx(low, rel=1e-6, abs=1e-6)
+    assert drawn.positions(np.array([low, high])).tolist() == [drawn.position(low), drawn.position(high)]
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_scale_is_drawn_out_around_its_limit(scale: Scale) -> None:
+    """A hundredth of the scale takes more room at the limit than anywhere else, on both sides of it alike."""
+    drawn = scale.drawn_out(scale.value(0.4))
+    steps = np.diff([drawn.position(scale.value(place / 100)) for place in range(101)])
+    assert set(np.argsort(steps)[-2:]) == {39, 40}
+    assert steps[39] == pytest.approx(steps[40]) and steps[40] > 5 * steps[90]
+    assert drawn.position(scale.best) == pytest.approx(0) and drawn.position(scale.worst) == pytest.approx(1)
+
+
+def test_bounds_on_what_is_learned_and_no_objective_are_drawn_out(job: Job, table: SiteTable) -> None:
+    spec = job(
+        objectives=[{"metric": "quality"}],
+        constraints=[
+            {"metric": "quality", "min": 0.8},
+            {"metric": "step_seconds", "min": 0.1, "max": 2.0},
+            {"metric": "trainable_parameters", "max": 1000},
+        ],
+    )
+    quality, high, low, known = Objectives.of(spec, table, RANGE, SHARES).constraints
+    assert (high.limit, low.limit) == (2.0, 0.1)
+    assert quality.scale.around is None, "the objective's model serves it"
+    assert high.scale.around == low.scale.around == 2.0, "one model serves both"
+    assert known.scale.around is None
+    assert high.violation(2.0) == 0 and high.violation(2.1) > 0 > high.violation(1.9)
+    assert low.violation(0.1) == 0 and low.violation(0.09) > 0 > low.violation(0.11)
