@@ -38,6 +38,13 @@ BYTES = frozenset({"adapter_bytes", "training_memory", "peak_memory"})
 SECONDS = frozenset({"step_seconds", "inference_latency", "merged_latency"})
 
 
+def job_inputs(spec: Mapping[str, Any]) -> str:
+    """A job's model and data by their last names."""
+    model = (spec["model"].get("path") or spec["model"].get("hub") or "").rstrip("/").rpartition("/")[2]
+    data = (spec["task"]["data"].get("path") or spec["task"]["data"].get("file") or "").rpartition("/")[2]
+    return f"{model} on {data}"
+
+
 def method_title(name: str) -> str:
     """The method as its authors spell it; another name as it is."""
     return METHODS[name].title if name in METHODS else name

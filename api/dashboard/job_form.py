@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
 from nicegui import ui
@@ -54,7 +54,8 @@ class Rows:
 class JobForm:
     """`spec()` is what the user has filled in; `show_errors` puts each error at its input."""
 
-    def __init__(self) -> None:
+    def __init__(self, earlier: Mapping[str, str]) -> None:
+        """`earlier`: titles of the searches that this one may learn from, by id."""
         self._inputs: dict[str, Input] = {}
         with card("Model and data"):
             heading(2, "Model and data")
@@ -106,6 +107,18 @@ class JobForm:
                 self._select("sampler.name", "Sampler", samplers, DEFAULTS.sampler.name)
                 self._number("sampler.seed", "Seed", DEFAULTS.sampler.seed)
             self._baselines = ui.checkbox("Train hand-made baselines beside the search", value=True)
+        with card("Earlier searches") as transfer:
+            heading(2, "Earlier searches")
+            text(
+                "Their fronts are tried first, and their trials teach the model, whatever their task and model. "
+                "A search that the new trials contradict is dropped.",
+                "muted small",
+            )
+            with block("form"):
+                sources = ui.select(dict(earlier), label="Learn from", multiple=True, value=[])
+                self._keep("transfer.jobs", sources.props("use-chips"), wide=True)
+            self._same_model = ui.checkbox("Learn from the latest searches of the same model", value=False)
+        transfer.set_visibility(bool(earlier))
 
     def spec(self) -> dict[str, Any]:
         """The spec as JSON, with what the user left empty left out."""
@@ -119,6 +132,8 @@ class JobForm:
             spec["constraints"] = [_filled(row) for row in self._constraints.rows]
         if not self._baselines.value:
             spec["baselines"] = False
+        if self._same_model.value:
+            _put(spec, "transfer.same_model", True)
         return spec
 
     def missing(self) -> list[FieldError]:
@@ -150,7 +165,8 @@ class JobForm:
 
     def _all(self) -> dict[str, Input]:
         """Every input by its field. Errors about a whole stand where it is named."""
-        places = {**self._inputs, "model": self._inputs["model.path"], "task.data": self._inputs["task.data.path"]}
+        wholes = {"model": "model.path", "task.data": "task.data.path", "transfer": "transfer.jobs"}
+        places = {**self._inputs, **{whole: self._inputs[part] for whole, part in wholes.items()}}
         for rows in (self._objectives, self._constraints):
             for index, row in enumerate(rows.rows):
                 places[f"{rows.name}.{index}"] = row["metric"]
@@ -161,7 +177,7 @@ class JobForm:
         value = self._inputs[field].value
         if isinstance(value, str):
             value = value.strip()
-        if value is None or value == "":
+        if value in (None, "", []):
             return None
         if field == "space":
             return {"preset": value}

@@ -11,7 +11,7 @@ from api.dashboard.elements import block, button, chip, heading, markup, progres
 from api.dashboard.frame import PAGE_SECONDS, frame
 from api.dashboard.times import ago
 from api.services import Services
-from api.words import metric_title, metric_value
+from api.words import job_inputs, metric_title, metric_value
 from search.metrics import METRICS
 from storage.records import JobRecord, Page
 
@@ -87,8 +87,6 @@ def _empty() -> None:
 def _row(job: JobRecord) -> str:
     spec, progress = job.spec, job.progress
     trials, sampled = spec["budget"]["trials"], progress.get("sampled", 0)
-    model = (spec["model"].get("path") or spec["model"].get("hub") or "").rstrip("/").rpartition("/")[2]
-    data = (spec["task"]["data"].get("path") or spec["task"]["data"].get("file") or "").rpartition("/")[2]
     best = {name: value for name, value in (progress.get("best") or {}).items() if METRICS[name].quality}
     words = " · ".join(
         f"{escape(metric_title(name).lower())} <b>{escape(metric_value(name, value))}</b>"
@@ -96,7 +94,7 @@ def _row(job: JobRecord) -> str:
     )
     return (
         f'<div style="min-width: 0"><div class="name">{escape(spec["name"])}</div>'
-        f'<div class="muted small">{escape(model)} on {escape(data)}</div></div>'
+        f'<div class="muted small">{escape(job_inputs(spec))}</div></div>'
         f"<div>{chip(job.state)}</div>"
         f'<div class="small number">{sampled} of {trials} trials'
         f"{progress_bar(1.0 if job.state == 'completed' else sampled / trials, 'Trials sampled')}</div>"

@@ -12,26 +12,30 @@ from starlette.concurrency import run_in_threadpool
 from api.dashboard.elements import block, button, card, figures, heading, markup, text
 from api.dashboard.frame import PAGE_SECONDS, frame
 from api.dashboard.job_form import JobForm
+from api.dashboard.times import ago
 from api.schemas import SpaceReport
 from api.services import Services
-from api.words import count
+from api.words import count, job_inputs
 from search.fields import Invalid, parse
 from search.job import JobSpec
 from space.errors import FieldError
 from storage.errors import StoreError
 
 LARGEST_YAML = 1_000_000
+LATEST = 100
+"""Searches that are offered to learn from."""
 
 
 def register(services: Services) -> None:
     @ui.page("/submit", title="New search · Paretune", response_timeout=PAGE_SECONDS)
-    def submit_page() -> None:
+    async def submit_page() -> None:
+        earlier = await run_in_threadpool(_earlier, services)
         with frame("New search"):
-            SubmitPage(services)
+            SubmitPage(services, earlier)
 
 
 class SubmitPage:
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, earlier: dict[str, str]) -> None:
         self._services = services
         heading(1, "New search")
         with block("split"):
@@ -42,7 +46,7 @@ class SubmitPage:
                 self._tabs.on_value_change(self._fill_yaml)
                 with ui.tab_panels(self._tabs, value="form", animated=False).style("background: transparent"):
                     with ui.tab_panel("form").classes("stack").style("padding: 0; gap: 18px"):
-                        self._form = JobForm()
+                        self._form = JobForm(earlier)
                     with ui.tab_panel("yaml").classes("stack").style("padding: 0"), card("YAML"):
                         text(
                             "The same as the form, with every field there is. Paste a job file, or edit this one.",
@@ -142,6 +146,16 @@ class SubmitPage:
         self._busy.set_visibility(waiting)
         self._check.set_enabled(not waiting)
         self._start.set_enabled(not waiting)
+
+
+def _earlier(services: Services) -> dict[str, str]:
+    """The latest searches that have a trial, as a user knows them apart."""
+    jobs = services.store.jobs(limit=LATEST).items
+    return {
+        job.id: f"{job.spec['name']}: {job_inputs(job.spec)}, {ago(job.created_at)}"
+        for job in jobs
+        if job.progress.get("sampled", 0)
+    }
 
 
 def _described(report: SpaceReport) -> str:

@@ -206,6 +206,21 @@ def test_a_wrong_form_shows_each_error_at_its_field(page: Page, seeded):
     expect(page.locator(".q-field:has([data-field='task.data.path'])").first).to_contain_text("outside the folders")
 
 
+def test_earlier_searches_can_be_learned_from(page: Page, seeded):
+    job = open_job(page, seeded, "News topics with MiniLM").rpartition("/")[2]
+    page.goto(f"{seeded.url}/submit")
+    page.get_by_label("Learn from", exact=True).click()
+    options = page.get_by_role("option")
+    expect(options.filter(has_text="Waiting in line")).to_have_count(0)
+    options.filter(has_text="News topics with MiniLM").click()
+    page.keyboard.press("Escape")
+    page.get_by_role("checkbox", name="Learn from the latest searches of the same model").click()
+    page.get_by_role("tab", name="YAML").click()
+    box = page.get_by_label("Job as YAML")
+    expect(box).to_have_value(re.compile("transfer:"))
+    assert yaml.safe_load(box.input_value())["transfer"] == {"jobs": [job], "same_model": True}
+
+
 def test_yaml_is_taken_and_its_errors_listed(page: Page, seeded):
     page.goto(f"{seeded.url}/submit")
     page.get_by_label("Name of the search").fill("from the form")
