@@ -104,13 +104,13 @@ def _bars(summary: Summary, ours: Searched) -> list[str]:
     if yardstick is not None:
         found = reached(ours, yardstick)
         lines.append(
-            f"- {YARDSTICK}'s hypervolume after {yardstick.covers:.0f} full evaluations is reached at "
-            f"{_reached(found)} of that cost (bar: 0.125)."
+            f"- Share of its cost at which {YARDSTICK}'s hypervolume after {yardstick.covers:.0f} full evaluations is "
+            f"reached (bar: 0.125): {_reached(found)}."
         )
     best = max(summary.opponents, key=lambda each: each.final)
     lines.append(
-        f"- The best opponent's ({best.name}) final hypervolume is reached at {_reached(reached(ours, best))} of its "
-        "cost (bar: 0.5)."
+        f"- Share of its cost at which the best opponent's ({best.name}) final hypervolume is reached (bar: 0.5): "
+        f"{_reached(reached(ours, best))}."
     )
     return [*lines, ""]
 

@@ -261,7 +261,7 @@ def test_runs_are_kept_and_a_torn_line_is_made_again(tmp_path: Path) -> None:
 def test_the_report_names_the_bars_and_keeps_the_curves(tmp_path: Path) -> None:
     write_report(kept(tmp_path).all(), tmp_path)
     text = (tmp_path / "search.md").read_text()
-    assert "random's hypervolume after 16 full evaluations is reached at 0.250 [0.250, 0.250]" in text
+    assert "random's hypervolume after 16 full evaluations is reached (bar: 0.125): 0.250 [0.250, 0.250]" in text
     assert "**+" in text
     content = json.loads((tmp_path / "search.json").read_text())
     assert len(content["runs"]) == 10
