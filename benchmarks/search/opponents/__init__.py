@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from benchmarks.search.problems.problem import Problem
 
 RUNGS = (0.25, 1.0)
-"""Of the full run. Below a quarter, losses say little of the full run on the recorded table, and every rung costs an
-attachment and a validation again (docs/decisions/0011-the-model-decides-who-runs-on.md)."""
+"""Of the full run. A job's default (0.11, 0.33, 1.0) was not recorded; a rung below the quarter made no difference
+(docs/decisions/0011-the-model-decides-who-runs-on.md)."""
 
 _CLASSES = {
     "random": ("random", "Random", ()),
