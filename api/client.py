@@ -20,14 +20,14 @@ TIMEOUT = httpx.Timeout(30.0, read=900.0)
 """Looking at a large model and data set takes its time."""
 
 
+Request = tuple[str, str, dict[str, Any]]
+"""Method, path, and what `httpx` takes beside them."""
+
+
 def named_file(headers: httpx.Headers) -> str | None:
     """The name that an answer gives its file, where it is a plain one."""
     found = re.search(r'filename="([\w.-]+)"', headers.get("content-disposition", ""))
     return found[1] if found else None
-
-
-Request = tuple[str, str, dict[str, Any]]
-"""Method, path, and what `httpx` takes beside them."""
 
 
 class Refused(Exception):

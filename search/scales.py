@@ -24,8 +24,6 @@ NATS_UNIT = 0.01
 """Differences of losses are told apart from about here on; below 0 there is only noise, which counts as 0."""
 PROCESS_BYTES = 4 << 30
 """More than a worker takes for libraries and tokenised data."""
-
-
 NEAR = 0.05
 """Of a scale's length: differences from a limit up to about this are told apart linearly, larger ones by their size."""
 
@@ -52,7 +50,7 @@ class Scale(Frozen):
         return self.model_copy(update={"around": limit})
 
     def transformed(self, value: float) -> float:
-        """`value`, or log10(1 + value/unit); a negative cost (there is none) counts as 0."""
+        """`value` or log10(1 + value/unit), drawn out where the scale is; a negative cost (none exists) counts as 0."""
         return float(self._transformed(np.float64(value)))
 
     @property
@@ -62,13 +60,11 @@ class Scale(Frozen):
 
     def positions(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """`position` of each value."""
-        best, worst = self.transformed(self.best), self.transformed(self.worst)
-        return np.asarray((self._transformed(values) - best) / (worst - best))
+        return np.asarray(self._placed(values))
 
     def position(self, value: float) -> float:
         """Where `value` lies: 0 at `best`, 1 at `worst`, going on beyond both."""
-        best = self.transformed(self.best)
-        return (self.transformed(value) - best) / (self.transformed(self.worst) - best)
+        return float(self._placed(np.float64(value)))
 
     def value(self, position: float) -> float:
         """The value that lies at `position`."""
@@ -78,6 +74,10 @@ class Scale(Frozen):
             away = math.copysign(self._near * math.expm1(abs(plain)), plain)
             plain = float(self._plain(np.float64(self.around))) + away
         return self.unit * (math.pow(10.0, plain) - 1.0) if self.log else plain
+
+    def _placed(self, values: Values) -> Values:
+        best, worst = self.transformed(self.best), self.transformed(self.worst)
+        return (self._transformed(values) - best) / (worst - best)
 
     def _transformed(self, values: Values) -> Values:
         plain = self._plain(values)
