@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from api.commands import analysis, catalogue, export, jobs, keys, search, serve, train
@@ -22,8 +24,20 @@ app.add_typer(keys.keys, name="keys")
 app.add_typer(keys.db, name="db")
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from api.version import VERSION
+
+        typer.echo(f"paretune {VERSION}")
+        raise typer.Exit
+
+
 @app.callback()
-def options() -> None:
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
     """Settings are flags or PARETUNE_* variables; see docs/reference.md."""
 
 

@@ -54,7 +54,7 @@ COMMANDS = """
 ## Commands
 
 `--json` prints JSON for programs. Errors go to the error stream. Exit codes: 0 done, 1 refused or failed, 2 wrong
-usage, 130 paused by Ctrl-C.
+usage, 130 paused by Ctrl-C. `paretune --version` prints the version.
 """
 ROUTES = """
 ## HTTP

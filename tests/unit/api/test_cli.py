@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
 
@@ -50,6 +51,10 @@ def test_submit_under_a_key_queues_once(invoke: Invoke, store: Store, job_file: 
     for _ in range(2):
         invoke("submit", str(job_file), "--idempotency-key", "mine")
     assert len(store.jobs().items) == 1
+
+
+def test_its_version_is_the_installed_one(invoke: Invoke) -> None:
+    assert invoke("--version").stdout == f"paretune {version('paretune')}\n"
 
 
 def test_a_bad_job_is_an_error_with_its_fields(invoke: Invoke, store: Store, job_file: Path) -> None:
