@@ -44,7 +44,7 @@ SPEC = {
 }
 SEARCHES = (("RandomSampler", 200, 8), ("NSGAIISampler", 200, 8), ("TPESampler", 120, 5))
 """Of Optuna: sampler, trials, seeds."""
-BAYES = (80, 2)
+BAYES = (80, 5)
 LEAST = (0.02, 0.01)
 
 
