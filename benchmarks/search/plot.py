@@ -8,10 +8,13 @@ import matplotlib
 import numpy as np
 
 from benchmarks.search.bootstrap import mean_interval
+from benchmarks.search.curve import mean_at
 from benchmarks.search.summary import OURS, Summary
 
 matplotlib.use("Agg")
 POINTS = 120
+BEGUN = 1 / 16
+"""Of the longest search: what lies below every mean there is left out."""
 
 
 def plot(summary: Summary, path: Path) -> None:
@@ -28,7 +31,9 @@ def plot(summary: Summary, path: Path) -> None:
         axes.axhline(summary.best, color="grey", linestyle=":", linewidth=1)
     axes.set_xlabel("cost, in full evaluations")
     axes.set_ylabel("hypervolume of the chosen set")
-    axes.set_title(f"{summary.problem}, {summary.workers} simulated workers")
+    axes.set_title(f"{summary.problem}, {summary.worker_words}")
+    begun = BEGUN * max(each.covers for each in summary.searched)
+    axes.set_ylim(bottom=min(mean_at(each.curves, begun) for each in summary.searched))
     axes.legend(fontsize=8)
     figure.tight_layout()
     figure.savefig(path, dpi=110)

@@ -54,9 +54,8 @@ def _run_json(run: Run, curve: Curve) -> dict[str, Any]:
 def _section(summary: Summary) -> list[str]:
     seeds = max(len(each.runs) for each in summary.searched)
     known = "" if summary.best is None else f"; the best there can be is {summary.best:.4g}"
-    workers = f"{summary.workers} worker{'s' if summary.workers > 1 else ''}"
     lines = [
-        f"## {summary.problem}, {workers}",
+        f"## {summary.problem}, {summary.worker_words}",
         "",
         f"Up to {seeds} paired seeds. Hypervolume of the chosen set as it is scored{known}. Costs in full evaluations.",
         "",
@@ -69,8 +68,10 @@ def _section(summary: Summary) -> list[str]:
         for each in summary.searched
     ]
     lines.append("")
-    if summary.ours is not None and summary.opponents:
-        lines += _compared(summary, summary.ours)
+    if summary.opponents:
+        for place, ours in enumerate(summary.ours):
+            lines += _compared(summary, ours)
+            lines += _bars(summary, ours) if place == 0 else []
     return lines
 
 
@@ -94,7 +95,7 @@ def _compared(summary: Summary, ours: Searched) -> list[str]:
             text = f"{pair.difference:+.4f}"
             cells.append(f"{f'**{text}**' if pair.significant else text} {_bounds(pair.interval, '+.4f')}")
         lines.append(f"| {other.name} | {' | '.join(cells)} | {_reached(reached(ours, other))} |")
-    return [*lines, "", *_bars(summary, ours)]
+    return [*lines, ""]
 
 
 def _bars(summary: Summary, ours: Searched) -> list[str]:

@@ -13,7 +13,7 @@ from benchmarks.search.curve import Curve, cost_to_reach, curve_of, mean_at
 from benchmarks.search.run import Run
 
 OURS = ("paretune", "bayes", "paretune-sampler", "paretune-random")
-"""The first of these that was run on a problem is compared with the others there."""
+"""Paretune's own, each compared with all others; the first of these that was run is held to the bars."""
 YARDSTICK = "random"
 COST_DRAWS = 400
 """Fewer draws where each takes a search through curves."""
@@ -79,13 +79,17 @@ class Summary:
     """Best first."""
 
     @property
-    def ours(self) -> Searched | None:
-        by_name = {each.name: each for each in self.searched}
-        return next((by_name[name] for name in OURS if name in by_name), None)
+    def ours(self) -> list[Searched]:
+        """Paretune's own, the fullest first."""
+        return sorted((each for each in self.searched if each.name in OURS), key=lambda each: OURS.index(each.name))
 
     @property
     def opponents(self) -> list[Searched]:
         return [each for each in self.searched if each.name not in OURS]
+
+    @property
+    def worker_words(self) -> str:
+        return f"{self.workers} simulated worker{'s' if self.workers > 1 else ''}"
 
 
 def summaries(runs: Sequence[Run]) -> list[Summary]:
