@@ -7,7 +7,7 @@ from typing import Any
 
 from search.objectives import Objectives
 from search.samplers.bayes.choice import choose, reproducible
-from search.samplers.bayes.design import around_defaults, design_words, initial_trials
+from search.samplers.bayes.design import affordable, around_defaults, design_words, initial_trials
 from search.samplers.bayes.encoding import Encoding
 from search.samplers.bayes.forecasting import forecasts
 from search.samplers.bayes.kinds import DEFAULT
@@ -60,7 +60,7 @@ class BayesSampler:
         extended = with_proposals(history, proposals)
         trials = measured(extended, self._objectives)
         full = sum(any(seen.fidelity == 1.0 for seen in trial.observations) for trial in trials)
-        if full < FEWEST_FULL or len(extended.trials) < self._initial:
+        if full < FEWEST_FULL or len(extended.trials) < self._design_size(extended):
             return Answer(proposals)
         new = range(next_number(history), next_number(extended))
         waiting = Standing(standing.waiting | frozenset(new), standing.finishing)
@@ -78,7 +78,8 @@ class BayesSampler:
             extended = with_proposals(history, proposals)
             trials = measured(extended, self._objectives)
             place = len(extended.trials) + 1
-            design = design_words(place, self._initial + self._beside_design(extended), len(trials))
+            size = self._design_size(extended) + self._beside_design(extended)
+            design = design_words(place, size, len(trials))
             if design is not None:
                 proposal = self._design(extended, design)
             else:
@@ -89,6 +90,11 @@ class BayesSampler:
                 break
             proposals.append(proposal)
         return proposals, surrogate
+
+    def _design_size(self, history: History) -> int:
+        """Once a first run has ended, no more than the design may cost."""
+        first = [seen.fidelity for trial in history.trials for seen in trial.observations]
+        return affordable(self._initial, min(first)) if first else self._initial
 
     def _beside_design(self, history: History) -> int:
         """Trials that fill no place of the design: of sources that nothing speaks for so far."""

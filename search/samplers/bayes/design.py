@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from search.samplers.past import Floats
@@ -9,6 +10,10 @@ from space.space import SearchSpace
 
 GATHERED = 2.0
 """Power by which the design's learning rates keep to the methods' defaults; 1 would spread them evenly."""
+FULL_RUNS = 8
+"""What a design costs at most, by its first runs. A short first run is cheap and says less, so more are wanted before
+the model is asked; where each is a full one, the model does better from the ninth on
+(docs/decisions/0015-the-design-knows-the-defaults.md)."""
 FEWEST_MEASURED = 3
 """Trials with results before a model is worth fitting."""
 
@@ -18,6 +23,11 @@ def initial_trials(dimensions: int, learned: int, trials: int | None = None) -> 
     samples `trials`, no more than a quarter (but 5), so that a short search is not all design."""
     size = min(16, max(10, dimensions // 2 + 2 * learned))
     return size if trials is None else min(size, max(5, trials // 4))
+
+
+def affordable(size: int, first: float) -> int:
+    """Of a design of `size`, the trials that cost `FULL_RUNS` at most, each run to the fidelity `first` (0 to 1]."""
+    return min(size, math.ceil(FULL_RUNS / first))
 
 
 def design_words(place: int, size: int, results: int) -> str | None:

@@ -15,6 +15,7 @@ from search.objectives import Objectives
 from search.samplers import create
 from search.samplers.as_optuna.inferred_space import InferredSpace
 from search.samplers.bayes.acquisition import acquisition
+from search.samplers.bayes.bayes import BayesSampler
 from search.samplers.bayes.candidates import best_candidate
 from search.samplers.bayes.design import initial_trials
 from search.samplers.bayes.encoding import Encoding
@@ -73,6 +74,21 @@ def surrogate_of(space: SearchSpace, objectives: Objectives, history: History) -
 def test_the_design_is_ten_to_sixteen_trials() -> None:
     assert [initial_trials(3, 1), initial_trials(20, 2), initial_trials(60, 4)] == [10, 14, 16]
     assert [initial_trials(20, 2, trials) for trials in (8, 40, 200)] == [5, 10, 14]
+
+
+@pytest.mark.parametrize(("first", "size"), [(0.11, 10), (0.9, 9), (1.0, 8)])
+def test_a_design_costs_eight_full_runs_at_most(space: SearchSpace, two: Objectives, first: float, size: int) -> None:
+    """Before a run has ended, nobody knows that it is long."""
+    sampler = BayesSampler(space, two, seed=0)
+    rng = np.random.default_rng(0)
+    trials = [tried(space, number, space.sample(rng), first) for number in range(size)]
+
+    def strategy(done: int) -> str:
+        return sampler.ask(History(tuple(trials[:done])), 1)[0].strategy
+
+    assert strategy(0) == f"sobol: initial design 1 of {initial_trials(len(space.dimensions), 1)}"
+    assert strategy(size - 1) == f"sobol: initial design {size} of {size}"
+    assert strategy(size).startswith("bayes: ")
 
 
 def test_known_costs_are_never_modelled(space: SearchSpace, history: History) -> None:
