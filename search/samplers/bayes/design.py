@@ -27,7 +27,7 @@ def initial_trials(dimensions: int, learned: int, trials: int | None = None) -> 
 
 def affordable(size: int, first: float) -> int:
     """Of a design of `size`, the trials that cost `FULL_RUNS` at most, each run to the fidelity `first` (0 to 1]."""
-    return min(size, math.ceil(FULL_RUNS / first))
+    return min(size, math.floor(FULL_RUNS / first))
 
 
 def design_words(place: int, size: int, results: int) -> str | None:

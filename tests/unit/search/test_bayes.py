@@ -76,7 +76,7 @@ def test_the_design_is_ten_to_sixteen_trials() -> None:
     assert [initial_trials(20, 2, trials) for trials in (8, 40, 200)] == [5, 10, 14]
 
 
-@pytest.mark.parametrize(("first", "size"), [(0.11, 10), (0.9, 9), (1.0, 8)])
+@pytest.mark.parametrize(("first", "size"), [(0.11, 10), (0.85, 9), (0.9, 8), (1.0, 8)])
 def test_a_design_costs_eight_full_runs_at_most(space: SearchSpace, two: Objectives, first: float, size: int) -> None:
     """Before a run has ended, nobody knows that it is long."""
     sampler = BayesSampler(space, two, seed=0)
