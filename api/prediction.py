@@ -48,7 +48,7 @@ def predict(settings: Settings, store: Store, job: JobRecord, request: Predictio
     }
     answer = PredictionView(
         configuration=space.decode(point).model_dump(mode="json"),
-        known=dict(space.known(point)),
+        known={metric: space.known(point, metric) for metric in space.known_metrics},
         trial=next((number for number, trial in trials.items() if trial.record.key == key), None),
         trials=results,
         expected=expected,

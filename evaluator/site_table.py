@@ -76,6 +76,7 @@ def site_table(
             if name.startswith(f"{model.base_model_prefix}.") and name not in owned
         ),
         takes_prefix=_takes_prefix(model, sites, modules),
+        backbone_path=model.base_model_prefix,
         head_modules=head_modules,
         sites=(*sites, Site(layer=-1, role="model", kind="model", in_size=0, out_size=0, module="")),
     )

@@ -21,8 +21,6 @@ class Metric:
     behaviour: bool = False
     """What training did to the model beside the task itself: learned like a quality, but the held-out loss says
     nothing about it."""
-    known: bool = False
-    """Computed from the plan before training."""
     observed: bool = False
     """An observation of the machine, not a function of the configuration."""
     on_request: bool = False
@@ -87,7 +85,7 @@ METRICS: dict[str, Metric] = {
             behaviour=True,
             on_request=True,
         ),
-        Metric("trainable_parameters", "minimize", "parameters", "exact, task head left out", cost=True, known=True),
+        Metric("trainable_parameters", "minimize", "parameters", "exact, task head left out", cost=True),
         Metric("adapter_bytes", "minimize", "bytes", "the saved adapter on disk, head left out", cost=True),
         Metric("training_memory", "minimize", "bytes", "saved activations, gradients, optimiser state", cost=True),
         Metric(

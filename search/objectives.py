@@ -9,7 +9,7 @@ and is stored with the job.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -27,16 +27,18 @@ from space.sites import SiteTable
 Floats = NDArray[np.float64]
 
 
+KNOWN = ("trainable_parameters",)
+"""What every search space knows of its points."""
+
+
 class ScaledMetric(Frozen):
     """One metric of a job, on its scale."""
 
     metric: str
     scale: Scale
-
-    @property
-    def known(self) -> bool:
-        """Computed before training (`SearchSpace.known`); others are learned by training."""
-        return METRICS[self.metric].known
+    known: bool = Field(default_factory=lambda told: told["metric"] in KNOWN)
+    """Computed before training (`SearchSpace.known`); others are learned by training. The default is for jobs of
+    earlier versions."""
 
     @property
     def quality(self) -> bool:
@@ -92,11 +94,12 @@ class Objectives(Frozen):
         table: SiteTable,
         parameter_range: tuple[float, float],
         classes: Sequence[float] | None = None,
+        known: Collection[str] = KNOWN,
     ) -> Objectives:
         """Fix the objectives of `spec`.
 
         `parameter_range`: fewest and most trainable parameters in the space. `classes`: each class's share of the
-        training rows, for a classification task.
+        training rows, for a classification task. `known`: metrics that the space knows (`SearchSpace.known_metrics`).
 
         Raises:
             FieldError: a metric does not exist for this task, is named twice, or only costs known beforehand are
@@ -108,9 +111,13 @@ class Objectives(Frozen):
             scale = _scale(metric, spec, table, parameter_range, classes)
             _check_possible(metric, bound, scale, f"constraints.{index}")
             if bound.max is not None:
-                constraints.append(Constraint(metric=metric.name, limit=bound.max, sign=1, scale=scale))
+                constraints.append(
+                    Constraint(metric=metric.name, known=metric.name in known, limit=bound.max, sign=1, scale=scale)
+                )
             if bound.min is not None:
-                constraints.append(Constraint(metric=metric.name, limit=bound.min, sign=-1, scale=scale))
+                constraints.append(
+                    Constraint(metric=metric.name, known=metric.name in known, limit=bound.min, sign=-1, scale=scale)
+                )
         objectives: list[Objective] = []
         for index, wanted in enumerate(spec.objectives):
             metric = _metric(wanted.metric, spec.task.type, f"objectives.{index}.metric")
@@ -133,7 +140,9 @@ class Objectives(Frozen):
                     f"objectives.{index}.reference",
                     f"a reference is worse than the best {metric.name} there can be ({scale.best:g}); choose another",
                 )
-            objectives.append(Objective(metric=metric.name, goal=goal, scale=scale, reference=reference))
+            objectives.append(
+                Objective(metric=metric.name, known=metric.name in known, goal=goal, scale=scale, reference=reference)
+            )
         if all(objective.known for objective in objectives):
             raise FieldError(
                 "objectives",

@@ -90,7 +90,7 @@ def prepare(spec: JobSpec, inspector: Inspector, store: Store | None = None) -> 
     parameter_range = int(low), int(high)
     rows = sum(inspection.class_counts)
     shares = [count / rows for count in inspection.class_counts] or None
-    objectives = Objectives.of(spec, inspection.table, parameter_range, shares)
+    objectives = Objectives.of(spec, inspection.table, parameter_range, shares, space.known_metrics)
     sources = read_sources(store, spec, space)
     return Prepared(spec, inspection, space, objectives, parameter_range, sources)
 

@@ -93,6 +93,9 @@ class SiteTable(Frozen):
     """Parameters of the backbone without task head: what full fine-tuning trains."""
     takes_prefix: bool = True
     """Attention goes through transformers' attention interface, where prefix tuning adds keys and values."""
+    backbone_path: str | None = None
+    """Path of the backbone in the whole classifier, with which its tensors' names in files begin. None: not said, as in
+    tables of earlier versions."""
     head_modules: tuple[str, ...] = ()
     """Modules of the whole classifier (paths from its top, not from the backbone) that are the task head."""
     sites: tuple[Site, ...]

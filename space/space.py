@@ -26,9 +26,11 @@ from space.resolve import assemble
 from space.scores import ScoreTable
 from space.sites import SiteTable
 from space.sparsity import budget, find_allocator
+from space.stored import stored_bytes, tell_bytes
 
 __all__ = ["Condition", "Dimension", "Point", "SearchSpace"]
 
+PARAMETERS, BYTES = "trainable_parameters", "adapter_bytes"
 SAMPLE_TRIES = 100
 WALK_STEPS = 24
 KEPT_PLANS = 2048
@@ -209,9 +211,18 @@ class SearchSpace:
         """Names what a valid `point` trains: points of one key train the same model."""
         return self.plan(point).key
 
-    def known(self, point: Point) -> dict[str, float]:
-        """The metrics that a valid `point` has for certain, before anything is trained."""
-        return {"trainable_parameters": float(self.plan(point).trainable_parameters)}
+    @cached_property
+    def known_metrics(self) -> tuple[str, ...]:
+        """The metrics that every valid point has for certain, before anything is trained."""
+        return (PARAMETERS, *((BYTES,) if tell_bytes(self.choices, self.table) else ()))
+
+    def known(self, point: Point, metric: str) -> float:
+        """What a valid `point` has of `metric`, one of `known_metrics`."""
+        plan = self.plan(point)
+        value = plan.trainable_parameters if metric == PARAMETERS else stored_bytes(plan, self.table)
+        if metric not in self.known_metrics or value is None:
+            raise ValueError(f"{metric} is not known before training in this space")
+        return float(value)
 
     def sample(self, rng: np.random.Generator) -> Point:
         """A random valid point: every active dimension uniform (on its scale), invalid points drawn again.

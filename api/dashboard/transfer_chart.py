@@ -15,6 +15,7 @@ from api.dashboard.palette import FAINT, SERIES, axis_layout, layout
 from api.transfer import TransferredView, TransferView
 from api.words import configuration_words, metric_title, metric_value
 from search.metrics import METRICS
+from search.objectives import KNOWN
 from space.configuration import Configuration
 
 HEIGHT = 340
@@ -22,7 +23,7 @@ HEIGHT = 340
 
 def charted_metric(view: TransferView) -> str | None:
     """The first learned objective that a source measured too; None where there is nothing to chart."""
-    names = [name for point in view.points for name in point.there if name in METRICS and not METRICS[name].known]
+    names = [name for point in view.points for name in point.there if name in METRICS and name not in KNOWN]
     return next(iter(names), None)
 
 

@@ -93,7 +93,7 @@ def _values(rows: Sequence[CarriedTrial], source: Source, space: SearchSpace, ob
     learned = False
     for objective in objectives.objectives:
         if objective.known:
-            columns.append([objective.minimised(space.known(each.point)[objective.metric]) for each in rows])
+            columns.append([objective.minimised(space.known(each.point, objective.metric)) for each in rows])
             continue
         name = source.stands_for(objective.metric)
         if name is None or any(name not in each.trial.reported for each in rows):

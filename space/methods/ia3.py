@@ -3,13 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
-from space.methods.method import LearningRate, Method, Options, Placed
+from space.methods.method import LearningRate, Method, Options, Placed, Tensors
 from space.methods.tuner import transposed
 from space.sites import Site, SiteTable
 
 
 def _parameters(site: Site, _table: SiteTable, _size: int, _options: Options) -> int:
     return site.in_size if site.role == "mlp.down" else site.out_size
+
+
+def _tensors(site: Site, _table: SiteTable, _size: int, _by_peft: bool) -> Tensors:
+    shape = (1, site.in_size) if site.role == "mlp.down" else (site.out_size, 1)
+    return {f"{site.module}.ia3_l": shape}
 
 
 def _fields(placed: Sequence[Placed]) -> dict[str, Any]:
@@ -32,6 +37,7 @@ METHOD = Method(
     role_choices=(("attention.key", "attention.value", "mlp.down"), ("all-linear",)),
     learning_rate=LearningRate(1e-3, 3e-2, 5e-3),
     parameters=_parameters,
+    tensors=_tensors,
     peft=_fields,
     formula="in on mlp.down, out elsewhere",
     merges=True,

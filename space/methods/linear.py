@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from space.methods.method import Field, Options
+from space.methods.method import Field, Options, Tensors, component_tensors
 from space.sites import Site, SiteTable
 
 QUERY_VALUE = ("attention.query", "attention.value")
@@ -17,6 +17,14 @@ Refusal = Callable[[Site, SiteTable, int, Options], str | None]
 def low_rank_parameters(site: Site, _table: SiteTable, rank: int, _options: Options) -> int:
     """r·(in + out)."""
     return rank * (site.in_size + site.out_size)
+
+
+def low_rank_tensors(site: Site, _table: SiteTable, rank: int, by_peft: bool) -> Tensors:
+    """A and B of a product of rank r."""
+    a, b = (rank, site.in_size), (site.out_size, rank)
+    if by_peft:
+        return {f"{site.module}.lora_A.weight": a, f"{site.module}.lora_B.weight": b}
+    return component_tensors("lora", site.module, {"a.weight": a, "b.weight": b})
 
 
 def shorter_side(site: Site, _table: SiteTable) -> int:

@@ -3,7 +3,7 @@
 from functools import partial
 
 from space.methods.bits import BITS, quantised
-from space.methods.linear import DROPOUT, QUERY_VALUE, ROLE_CHOICES, low_rank_parameters, shorter_side
+from space.methods.linear import DROPOUT, QUERY_VALUE, ROLE_CHOICES, low_rank_parameters, low_rank_tensors, shorter_side
 from space.methods.method import Field, LearningRate, Method, SizeField
 from space.methods.tuner import tuner
 
@@ -33,6 +33,7 @@ METHOD = Method(
     ),
     learning_rate=LearningRate(1e-4, 5e-3, 1e-3),
     parameters=low_rank_parameters,
+    tensors=low_rank_tensors,
     peft=scaled_tuner(),
     takes_our_tuner=quantised,
     formula="r·(in + out)",

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from space.plan import PlanEntry
 
 Options = Mapping[str, OptionValue]
+Tensors = Mapping[str, tuple[int, ...]]
+"""Shapes of tensors by their names in a file, the backbone's path left out."""
 Placed = tuple["PlanEntry", Site]
 """A plan's entry with the site it stands for."""
 Kind = Literal["method", "initialisation", "allocator", "procedure", "compression"]
@@ -148,7 +150,16 @@ class Method:
     its trained parameters by name, `trained`."""
     peft_steps: PeftSteps | None = None
     """For a tuner of peft that changes with the steps what it trains."""
+    tensors: Callable[[Site, SiteTable, int, bool], Tensors] | None = None
+    """What it leaves in the adapter's file at one site of one size, in float32, not quantised: under peft's own names
+    where peft trains it (last argument), else under our tuner's (`component_tensors`). None: training decides that, or
+    nobody has said it."""
     formula: str = ""
     """The parameter formula in words, for the docs."""
     verified: tuple[Verification, ...] = ()
     """What its update was compared with beside the shared contract suite (and peft, where that trains it)."""
+
+
+def component_tensors(method: str, module: str, tensors: Tensors) -> Tensors:
+    """`tensors` of a component at `module` by their names in our tuner's files."""
+    return {f"{module}.paretune_components.{method}.{name}": shape for name, shape in tensors.items()}

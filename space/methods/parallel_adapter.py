@@ -2,7 +2,13 @@
 
 from space.methods.bits import BITS
 from space.methods.method import Field, LearningRate, Method
-from space.methods.serial_adapter import BOTTLENECK_ROLES, BOTTLENECKS, NON_LINEARITY, bottleneck_parameters
+from space.methods.serial_adapter import (
+    BOTTLENECK_ROLES,
+    BOTTLENECKS,
+    NON_LINEARITY,
+    bottleneck_parameters,
+    bottleneck_tensors,
+)
 
 METHOD = Method(
     name="parallel-adapter",
@@ -21,6 +27,7 @@ METHOD = Method(
     ),
     learning_rate=LearningRate(1e-4, 5e-3, 1e-3),
     parameters=bottleneck_parameters,
+    tensors=bottleneck_tensors("parallel-adapter"),
     formula="2·d·b + b + d",
     composable=True,
     verified=("definition", "authors-code"),

@@ -5,8 +5,10 @@ One after the MLP is Pfeiffer's placement (2020, arXiv 2005.00247), one after ea
 of y + residual.
 """
 
+from collections.abc import Callable
+
 from space.methods.bits import BITS
-from space.methods.method import Field, LearningRate, Method, Options, SizeField
+from space.methods.method import Field, LearningRate, Method, Options, SizeField, Tensors, component_tensors
 from space.sites import Site, SiteTable
 
 BOTTLENECKS = SizeField(
@@ -26,6 +28,21 @@ def bottleneck_parameters(site: Site, _table: SiteTable, width: int, _options: O
     return width * (site.in_size + site.out_size) + width + site.out_size
 
 
+def bottleneck_tensors(method: str) -> Callable[[Site, SiteTable, int, bool], Tensors]:
+    """Both projections of `method` with their biases."""
+
+    def tensors(site: Site, _table: SiteTable, width: int, _by_peft: bool) -> Tensors:
+        shapes = {
+            "down.weight": (width, site.in_size),
+            "down.bias": (width,),
+            "up.weight": (site.out_size, width),
+            "up.bias": (site.out_size,),
+        }
+        return component_tensors(method, site.module, shapes)
+
+    return tensors
+
+
 METHOD = Method(
     name="serial-adapter",
     title="Serial adapter",
@@ -39,6 +56,7 @@ METHOD = Method(
     fields=(NON_LINEARITY, BITS),
     learning_rate=LearningRate(1e-4, 5e-3, 1e-3),
     parameters=bottleneck_parameters,
+    tensors=bottleneck_tensors("serial-adapter"),
     formula="2·d·b + b + d",
     composable=True,
     verified=("definition", "authors-code"),

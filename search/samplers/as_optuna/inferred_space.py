@@ -78,8 +78,8 @@ class InferredSpace:
     def key(self, point: Point) -> str:
         return repr(sorted(point.items()))
 
-    def known(self, point: Point) -> dict[str, float]:
-        return {}
+    def known(self, point: Point, metric: str) -> float:
+        raise ValueError(f"a study does not know {metric} before it is measured")
 
     def sample(self, rng: np.random.Generator) -> Point:
         return self._walk(lambda parameter: parameter.at(rng.random()))

@@ -32,11 +32,7 @@ MARGIN = 0.1
 
 
 class _Measured:
-    """A study says of no value what it is: nothing is known of it before it is measured."""
-
-    @property
-    def known(self) -> bool:
-        return False
+    """A study says of no value what it is."""
 
     @property
     def quality(self) -> bool:

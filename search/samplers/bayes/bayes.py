@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from search.objectives import Objectives
-from search.samplers.bayes.choice import choose, reproducible
+from search.samplers.bayes.candidates import best_candidate
+from search.samplers.bayes.choice import best_first, choose, reproducible
 from search.samplers.bayes.design import affordable, around_defaults, design_words, initial_trials
 from search.samplers.bayes.encoding import Encoding
 from search.samplers.bayes.forecasting import forecasts
@@ -19,6 +24,7 @@ from search.samplers.random import RandomSampler
 from search.samplers.sampler import EXPECTED_GAIN, History, Proposal
 from search.samplers.sobol import SobolSampler
 from search.transfer.transfer import Transfer
+from space.encode import Point
 from space.space import SearchSpace
 
 FEWEST_FULL = 2
@@ -114,15 +120,27 @@ class BayesSampler:
         around = ", learning rates drawn around the methods' own defaults" if drawn.strategy == "sobol" else ""
         return replace(drawn, strategy=f"{drawn.strategy.split(':')[0]}: {what}", reason=drawn.reason + around)
 
+    def _towards_limits(self, starts: Sequence[Point], rng: np.random.Generator, seen: set[str]) -> Proposal | None:
+        """No trial holds the limits on what is known before training: what comes nearest to them."""
+
+        def score(points: Sequence[Point]) -> NDArray[np.float64]:
+            return -np.array([self._encoding.excess(point) for point in points])
+
+        found = best_candidate(self._space, score, starts, rng, seen, lambda _: True, lambda _: ())
+        if found is None:
+            return None
+        point, value = found
+        which = "this one does" if value == 0 else "of the points found, none does, and this is nearest"
+        reason = f"no trial holds the limits yet; {which}"
+        return Proposal(point, self._space.decode(point), "limits: nearest to what is allowed", reason)
+
     def _model_based(self, history: History, surrogate: Surrogate) -> Proposal | None:
         number = next_number(history)
         trials = evidence(history, self._objectives)
         rng = rng_for(self._seed, number)
         seen = tried(self._space, history) | {self._space.key(trial.point) for trial in history.others}
         if not any(self._encoding.allowed(trial.point) for trial in trials):
-            return self._random.propose(
-                history, seen, number, "random: nothing allowed yet", "no trial holds the limits"
-            )
+            return self._towards_limits(best_first(trials, self._objectives), rng, seen)
         found = choose(self._space, self._encoding, self._objectives, history, trials, surrogate, rng, seen)
         if found is None:
             why = "every candidate around the front and of the random draws was tried before"

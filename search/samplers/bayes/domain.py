@@ -30,8 +30,8 @@ class Domain(Protocol):
         """Points of one key are one candidate."""
         ...
 
-    def known(self, point: Point) -> Mapping[str, float]:
-        """The metrics that are exact before anything is evaluated, by name."""
+    def known(self, point: Point, metric: str) -> float:
+        """The value of a metric that is exact before anything is evaluated."""
         ...
 
     def sample(self, rng: np.random.Generator) -> Point:

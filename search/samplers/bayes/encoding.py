@@ -53,12 +53,14 @@ class Encoding:
 
     def _known_values(self, point: Point) -> list[float]:
         """The known objectives at a point, minimised and scaled, in the order of `known`."""
-        values = self._domain.known(point)
         objectives = [self._objectives.objectives[index] for index in self.known]
-        return [objective.minimised(values[objective.metric]) for objective in objectives]
+        return [objective.minimised(self._domain.known(point, objective.metric)) for objective in objectives]
+
+    def excess(self, point: Point) -> float:
+        """How far the constraints on known metrics are broken, all together, in units of their scales; 0: all hold."""
+        bounds = [bound for bound in self._objectives.constraints if bound.known]
+        return sum(max(bound.violation(self._domain.known(point, bound.metric)), 0.0) for bound in bounds)
 
     def allowed(self, point: Point) -> bool:
         """Whether the constraints on known metrics hold."""
-        values = self._domain.known(point)
-        bounds = [bound for bound in self._objectives.constraints if bound.known]
-        return all(bound.violation(values[bound.metric]) <= 0 for bound in bounds)
+        return self.excess(point) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from search.samplers.past import measured
 from search.samplers.sampler import History, Observation, PastTrial
 from space.load import load_space
 from space.space import SearchSpace
+from space.stored import stored_bytes
 
 # The sampler silences these around its own calls.
 pytestmark = pytest.mark.filterwarnings("ignore::linear_operator.utils.warnings.NumericalWarning")
@@ -45,7 +47,7 @@ def build(space: SearchSpace, metrics: Sequence[str], *constraints: dict) -> Obj
         "objectives": [{"metric": metric} for metric in metrics],
         "constraints": constraints,
     }
-    return Objectives.of(JobSpec.model_validate(spec), space.table, (0, 20_000), [0.25] * 4)
+    return Objectives.of(JobSpec.model_validate(spec), space.table, (0, 20_000), [0.25] * 4, space.known_metrics)
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +102,44 @@ def test_known_costs_are_never_modelled(space: SearchSpace, history: History) ->
     values = encoding.rows(points)[:, encoding.inputs :].squeeze(-1).tolist()
     exact = [np.log10(1 + space.plan(point).trainable_parameters) / np.log10(1 + 20_000) for point in points]
     assert values == pytest.approx(exact)
+
+
+@pytest.fixture(scope="module")
+def sized() -> SearchSpace:
+    """The same space on a model whose tensors' names in files are known: it knows the bytes of an adapter."""
+    return load_space(SPEC, encoder_table(DEPTH, 32).model_copy(update={"backbone_path": "bert"}))
+
+
+def test_bytes_are_exact_where_the_space_knows_them(sized: SearchSpace, history: History) -> None:
+    metrics = ["quality", "adapter_bytes"]
+    surrogate, encoding = surrogate_of(sized, build(sized, metrics), history)
+    assert surrogate.metrics == ("accuracy",)
+    points = [trial.point for trial in history.trials]
+    ceiling = build(sized, metrics).objectives[1].scale.worst
+    exact = [np.log10(1 + stored_bytes(sized.plan(point), sized.table)) / np.log10(1 + ceiling) for point in points]
+    assert encoding.rows(points)[:, -1].tolist() == pytest.approx(exact)
+
+
+def test_a_limit_on_bytes_that_no_trial_holds_is_found(sized: SearchSpace, history: History) -> None:
+    bytes_of = partial(sized.known, metric="adapter_bytes")
+    limit = min(bytes_of(trial.point) for trial in history.trials) - 1
+    objectives = build(sized, ["quality", "adapter_bytes"], {"metric": "adapter_bytes", "max": limit})
+    (proposal,) = BayesSampler(sized, objectives, seed=0).ask(history, 1)
+    assert proposal.strategy == "limits: nearest to what is allowed"
+    assert bytes_of(proposal.point) <= limit
+    holds = History((*history.trials, tried(sized, len(history.trials), proposal.point, 1.0)))
+    (following,) = BayesSampler(sized, objectives, seed=0).ask(holds, 1)
+    assert following.strategy == "bayes: qLogNEHVI"
+    assert bytes_of(following.point) <= limit
+
+
+def test_a_limit_that_nothing_holds_is_approached(sized: SearchSpace, history: History) -> None:
+    objectives = build(sized, ["quality", "adapter_bytes"], {"metric": "adapter_bytes", "max": 10})
+    (proposal,) = BayesSampler(sized, objectives, seed=0).ask(history, 1)
+    assert proposal.reason.endswith("this is nearest")
+    assert sized.known(proposal.point, "adapter_bytes") < min(
+        sized.known(trial.point, "adapter_bytes") for trial in history.trials
+    )
 
 
 def test_a_short_run_is_not_taken_for_a_full_one(space: SearchSpace, two: Objectives, history: History) -> None:
