@@ -8,8 +8,10 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from wsgiref.util import setup_testing_defaults
 
 import optuna
+import optuna_dashboard
 import pytest
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
@@ -132,6 +134,29 @@ def test_the_pareto_front_is_the_jobs_own(invoke: Invoke, running: str, tmp_path
         assert list(trial.constraints.values()) == [trial.user_attrs["measured"]["adapter_bytes"] - 3000]
     assert any(trial.constraints["0"] > 0 for trial in done)
     assert study.user_attrs["knee"] == front["knee"]
+
+
+def test_optuna_dashboard_opens_it(invoke: Invoke, running: str, tmp_path: Path) -> None:
+    """What its own server answers: every trial as the study has it. Its list of best trials looks at no constraint; its
+    plot of the front does, by the trials' own."""
+    study = exported(invoke, running, tmp_path / "study.db")
+    dashboard = optuna_dashboard.wsgi(f"sqlite:///{tmp_path / 'study.db'}")
+
+    def answer(path: str) -> Any:
+        request: dict[str, Any] = {"PATH_INFO": path}
+        setup_testing_defaults(request)
+        return json.loads(b"".join(dashboard(request, lambda *_: None)))
+
+    (listed,) = answer("/api/studies")["study_summaries"]
+    assert listed["study_name"] == study.study_name
+    shown = answer(f"/api/studies/{listed['study_id']}")
+    assert shown["objective_names"] == study.metric_names
+    assert [trial["state"].upper() for trial in shown["trials"]] == [trial.state.name for trial in study.trials]
+    assert [trial.get("values") for trial in shown["trials"]] == [trial.values for trial in study.trials]
+    assert [trial["constraints"] for trial in shown["trials"]] == [
+        list(trial.constraints.values()) for trial in study.trials
+    ]
+    assert {trial["number"] for trial in shown["best_trials"]} >= {trial.number for trial in study.best_trials}
 
 
 def test_a_job_with_one_objective_keeps_its_curve(
