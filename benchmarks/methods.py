@@ -3,7 +3,7 @@
 A method runs by itself; an initialisation, procedure or compression on the first method that it fits (LoRA, or full
 fine-tuning); an allocator spreads a quarter of LoRA's parameters; and LoRA is run at few bits.
 
-Noun glosses to 25 lexicographer classes with MiniLM, through Paretune's own pool. The rows are written after each run,
+Noun glosses to 19 lexicographer classes with MiniLM, through Paretune's own pool. The rows are written after each run,
 and a method that was recorded with the same plan, settings and versions is not run again, so an interrupted benchmark
 goes on where it stood. Seconds are of the processor, for one thread, so that what else runs here counts little.
 
@@ -126,7 +126,7 @@ def _begun(table: SiteTable) -> dict[str, Any]:
     """What is recorded so far, under the settings of now; rows of other settings are dropped."""
     setting = {
         "words": (
-            f"MiniLM ({table.depth} layers, hidden size {table.hidden_size}), WordNet's noun glosses to 25 classes, "
+            f"MiniLM ({table.depth} layers, hidden size {table.hidden_size}), WordNet's noun glosses to 19 classes, "
             f"{STEPS} steps of {TRAINING.batch_size} texts, seed {SEED}, {VALIDATION_ROWS} validation rows, the head's "
             f"learning rate {TRAINING.head_learning_rate:g}, one thread."
         ),

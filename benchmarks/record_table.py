@@ -66,7 +66,7 @@ class Recorded:
     max_length: int
 
 
-TASKS = {"glosses": Recorded(write_wordnet, 64), "news": Recorded(write_bbc_news, 64)}
+TASKS = {"glosses": Recorded(write_wordnet, 64), "news": Recorded(write_bbc_news, 32)}
 
 
 @dataclass
@@ -252,6 +252,8 @@ def _write_table(task_name: str, planning: Planning, done: Path) -> None:
             step = RUNGS[len(run["rungs"])]
             rows.append({**fields, "step": step, "failure": run["failure"]})
     rows.sort(key=lambda row: (row["index"], row["seed"], row["step"]))
+    configurations = len({row["plan"] for row in rows})
+    command = f"python -m benchmarks.record_table --task {task_name} --configurations {configurations} --work WORK"
     columns = list(dict.fromkeys(name for row in rows for name in row))
     table = pa.table({name: [row.get(name) for row in rows] for name in columns})
     setting = {
@@ -265,7 +267,7 @@ def _write_table(task_name: str, planning: Planning, done: Path) -> None:
         "max_length": TASKS[task_name].max_length,
         "training": TRAINING.model_dump(mode="json"),
         "versions": {package: version(package) for package in PACKAGES},
-        "command": f"python -m benchmarks.record_table --task {task_name}",
+        "command": command,
     }
     TABLES.mkdir(exist_ok=True)
     path = TABLES / f"{task_name}.parquet"

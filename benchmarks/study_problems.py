@@ -81,7 +81,7 @@ def conditional(trial: optuna.Trial) -> tuple[float, float]:
     return conditional_values(method, size, rate, layers, mode)
 
 
-def _conditional_front() -> NDArray[np.float64]:
+def _conditional_plans() -> NDArray[np.float64]:
     rates = {"low-rank": 1e-3, "bottleneck": 10**-3.5, "prefix": 1e-2, "scaling": 10**-2.2}
     sizes: dict[str, Sequence[int]] = {
         "low-rank": range(1, 65),
@@ -106,7 +106,7 @@ def problems() -> dict[str, StudyProblem]:
         _from_botorch(BraninCurrin()),
         _from_botorch(ZDT2(dim=6)),
         _from_botorch(C2DTLZ2(dim=4)),
-        StudyProblem("conditional", conditional, reference, hypervolume(_conditional_front(), reference)),
+        StudyProblem("conditional", conditional, reference, hypervolume(_conditional_plans(), reference)),
     ]
     return {problem.name: problem for problem in found}
 

@@ -99,7 +99,7 @@ def _gauss(plan: Plan, fidelity: float) -> float:
     return float(np.random.default_rng(seed).standard_normal())
 
 
-def known_front(space: SearchSpace) -> list[dict[str, float]]:
+def plans_at_best_rates(space: SearchSpace) -> list[dict[str, float]]:
     """Noiseless full-fidelity measurements of every plan of a space small enough to list, each at its best rate.
 
     The space has one `layers` bit a layer, and its methods differ in size only; the front is among these.

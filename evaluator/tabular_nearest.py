@@ -26,11 +26,6 @@ class NearestRuns:
         self._features: NDArray[np.float64] = space.features([run.point for run in runs])
         self._free = np.ones(len(runs), dtype=bool)
 
-    @property
-    def left(self) -> int:
-        """Runs not yet taken."""
-        return int(self._free.sum())
-
     def take(self, point: Point) -> RecordedRun | None:
         """The nearest run to `point` that is left, which then no longer is; None when none is left."""
         if not self._free.any():

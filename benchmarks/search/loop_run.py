@@ -150,4 +150,5 @@ def run_loop(run: Run, problem: PeftProblem, sampler: str, steps: tuple[int, ...
         measurement = placed.replay(0, request.stop_step).measurement
         if request.stop_step == full and measurement is not None and seconds <= run.seconds:
             values = minimised(problem.objectives, measurement.metrics)
-            run.completions.append(Completion(seconds, values, placed.scored, feasible=True))
+            feasible = problem.objectives.feasible(measurement.metrics)
+            run.completions.append(Completion(seconds, values, placed.scored, feasible))

@@ -15,6 +15,8 @@ from benchmarks.search.run import Run
 from benchmarks.search.summary import YARDSTICK, Reached, Searched, Summary, paired, reached, summaries
 
 NAME = "search"
+FULL, ONE_RUNG = "paretune", ("bayes", "paretune-sampler")
+"""Held to the cost at which it gets somewhere; and to what it has at equal cost."""
 SHARES = (0.125, 0.25, 0.5, 1.0)
 
 
@@ -69,19 +71,19 @@ def _section(summary: Summary) -> list[str]:
     ]
     lines.append("")
     if summary.opponents:
-        for place, ours in enumerate(summary.ours):
-            lines += _compared(summary, ours)
-            lines += _bars(summary, ours) if place == 0 else []
+        for ours in summary.ours:
+            lines += [*_compared(summary, ours), *_bars(summary, ours)]
     return lines
 
 
 def _compared(summary: Summary, ours: Searched) -> list[str]:
-    columns = " | ".join(f"at {share:g} of the cost" for share in SHARES)
+    columns = " | ".join(f"at {share:g}" for share in SHARES)
     lines = [
-        f"`{ours.name}` against each, at equal cost: mean paired difference of the hypervolume [95%], bold where the",
-        "interval excludes 0; and the share of the other's cost at which it reaches the other's final hypervolume.",
+        f"`{ours.name}` against each: mean paired difference of the hypervolume [95%] at shares of the cost that both",
+        "cover, bold where the interval excludes 0; and the share of the other's own cost at which it reaches what the",
+        "other has at its end.",
         "",
-        f"| against | {columns} | reaches it at |",
+        f"| against | {columns} | reaches its end at |",
         f"|---|{'---|' * len(SHARES)}---|",
     ]
     others = [each for each in summary.searched if each.name != ours.name]
@@ -99,7 +101,13 @@ def _compared(summary: Summary, ours: Searched) -> list[str]:
 
 
 def _bars(summary: Summary, ours: Searched) -> list[str]:
-    """The two sentences that the search is held to."""
+    """The sentences that a search is held to."""
+    if ours.name == FULL:
+        return [*_cost_bars(summary, ours), ""]
+    return [_equal_cost_bar(summary, ours), ""] if ours.name in ONE_RUNG else []
+
+
+def _cost_bars(summary: Summary, ours: Searched) -> list[str]:
     lines = []
     yardstick = next((each for each in summary.searched if each.name == YARDSTICK), None)
     if yardstick is not None:
@@ -113,7 +121,16 @@ def _bars(summary: Summary, ours: Searched) -> list[str]:
         f"- Share of its cost at which the best opponent's ({best.name}) final hypervolume is reached (bar: 0.5): "
         f"{_reached(reached(ours, best))}."
     )
-    return [*lines, ""]
+    return lines
+
+
+def _equal_cost_bar(summary: Summary, ours: Searched) -> str:
+    pairs = {each.name: pair for each in summary.opponents if (pair := paired(ours, each)) is not None}
+    name, least = min(pairs.items(), key=lambda pair: pair[1].difference)
+    return (
+        f"- Without rungs, at all of the cost that both cover, less the opponent for which that is least ({name}; bar: "
+        f"not significantly worse): {least.difference:+.4f} {_bounds(least.interval, '+.4f')}."
+    )
 
 
 def _reached(found: Reached | None) -> str:

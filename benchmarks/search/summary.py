@@ -13,7 +13,7 @@ from benchmarks.search.curve import Curve, cost_to_reach, curve_of, mean_at
 from benchmarks.search.run import Run
 
 OURS = ("paretune", "bayes", "paretune-sampler", "paretune-random")
-"""Paretune's own, each compared with all others; the first of these that was run is held to the bars."""
+"""Paretune's own, each compared with all others."""
 YARDSTICK = "random"
 COST_DRAWS = 400
 """Fewer draws where each takes a search through curves."""
@@ -52,7 +52,6 @@ class Paired:
     """Our hypervolume less theirs, over the seeds that both have, at one cost."""
 
     cost: float
-    seeds: int
     difference: float
     interval: Interval
 
@@ -65,7 +64,6 @@ class Paired:
 class Reached:
     """Our cost to reach what they have at the end of theirs, as a share of it."""
 
-    target: float
     share: float
     interval: Interval
 
@@ -127,7 +125,7 @@ def paired(ours: Searched, theirs: Searched, share: float = 1.0) -> Paired | Non
         return None
     cost = share * min(curve.covers for pair in pairs for curve in pair)
     differences = [own.at(cost) - other.at(cost) for own, other in pairs]
-    return Paired(cost, len(pairs), statistics.fmean(differences), mean_interval(differences))
+    return Paired(cost, statistics.fmean(differences), mean_interval(differences))
 
 
 def reached(ours: Searched, theirs: Searched) -> Reached | None:
@@ -142,5 +140,4 @@ def reached(ours: Searched, theirs: Searched) -> Reached | None:
         return cost_to_reach(own, mean_at(other, covered)) / covered
 
     everyone = range(len(pairs))
-    target = mean_at([other for _, other in pairs], min(other.covers for _, other in pairs))
-    return Reached(target, share(everyone), interval(len(pairs), share, COST_DRAWS))
+    return Reached(share(everyone), interval(len(pairs), share, COST_DRAWS))

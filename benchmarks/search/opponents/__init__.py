@@ -38,7 +38,7 @@ class Own:
 
 OWN = {"bayes": Own("bayes"), "paretune": Own("bayes", RUNGS), "paretune-random": Own("random", RUNGS)}
 NAMES = (*_CLASSES, *OWN)
-FIDELITY = ("syne-tune-moasha", "paretune", "paretune-random")
+FIDELITY = ("syne-tune-moasha",)
 """Searches that make sense only where there are rungs."""
 
 

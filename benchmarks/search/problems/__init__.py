@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from benchmarks.search.problems.problem import Problem
 
-BOXES = ("branin-currin", "zdt2", "c2dtlz2", "vehicle-safety")
+BOXES = ("branin-currin", "zdt2", "c2dtlz2", "vehicle-safety", "zdt1", "zdt3", "dtlz2", "penicillin")
+"""The comparison has the first four; the others are further ones, run by those who name them."""
 TABLES = ("glosses", "news")
 CONDITIONAL = "conditional"
 NAMES = (*TABLES, CONDITIONAL, *BOXES)

@@ -1,7 +1,8 @@
 """Published test functions on a box, as BoTorch has them, with its reference points and known best hypervolumes.
 
-BraninCurrin (2 dimensions, 2 objectives), ZDT2 (6, 2), C2DTLZ2 (6, 2, one constraint), VehicleSafety (5, 3). No noise,
-no fidelities: every evaluation costs one second.
+BraninCurrin (2 dimensions, 2 objectives), ZDT2 (6, 2), C2DTLZ2 (6, 2, one constraint), VehicleSafety (5, 3); and
+further ones: ZDT1 and ZDT3 (6, 2), DTLZ2 (6, 3), Penicillin (7, 3). No noise, no fidelities: every evaluation costs one
+second.
 """
 
 from __future__ import annotations
@@ -11,7 +12,16 @@ from dataclasses import dataclass
 
 import torch
 from botorch.test_functions.base import ConstrainedBaseTestProblem, MultiObjectiveTestProblem
-from botorch.test_functions.multi_objective import C2DTLZ2, ZDT2, BraninCurrin, VehicleSafety
+from botorch.test_functions.multi_objective import (
+    C2DTLZ2,
+    DTLZ2,
+    ZDT1,
+    ZDT2,
+    ZDT3,
+    BraninCurrin,
+    Penicillin,
+    VehicleSafety,
+)
 
 from benchmarks.search.problems.problem import Point, Shown
 from space.dimension import Dimension, Value
@@ -21,6 +31,10 @@ FUNCTIONS: dict[str, Callable[[], MultiObjectiveTestProblem]] = {
     "zdt2": lambda: ZDT2(dim=6, num_objectives=2),
     "c2dtlz2": lambda: C2DTLZ2(dim=6, num_objectives=2),
     "vehicle-safety": VehicleSafety,
+    "zdt1": lambda: ZDT1(dim=6, num_objectives=2),
+    "zdt3": lambda: ZDT3(dim=6, num_objectives=2),
+    "dtlz2": lambda: DTLZ2(dim=6, num_objectives=3),
+    "penicillin": Penicillin,
 }
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from benchmarks.search.problems.peft import minimised, setting, shown
 from benchmarks.search.problems.problem import Point, Shown
-from benchmarks.synthetic_peft import OPTIMUM, encoder_table, known_front, measure
+from benchmarks.synthetic_peft import OPTIMUM, encoder_table, measure, plans_at_best_rates
 from evaluator.evaluate import Measurement
 from evaluator.tabular import Replayed
 from search.objectives import Objectives
@@ -69,10 +69,10 @@ class Conditional:
         self.spec, self.objectives = made.spec, made.objectives
         self.dimensions = self.space.dimensions
         self.reference = tuple(self.objectives.reference.tolist())
-        front = known_front(self.space)
+        plans = plans_at_best_rates(self.space)
         steps = FIXED_STEPS + FULL_STEPS
-        self.full_seconds = steps * sum(values["step_seconds"] for values in front) / len(front)
-        self.best: float | None = hypervolume([minimised(self.objectives, values) for values in front], self.reference)
+        self.full_seconds = steps * sum(values["step_seconds"] for values in plans) / len(plans)
+        self.best: float | None = hypervolume([minimised(self.objectives, values) for values in plans], self.reference)
 
     def begin(self) -> Conditional:
         return self

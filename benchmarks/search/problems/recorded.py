@@ -70,7 +70,6 @@ class Recorded:
         self.steps = self._table.rungs
         self.full_seconds = self._table.full_seconds()
         self.runs = self._table.of_seed()
-        self.rows = len(self.runs)
         done = [PlacedRun(run, self.objectives) for run in self._table.of_seed() if run.failure is None]
         self.best: float | None = hypervolume([each.scored for each in done], self.reference)
 
