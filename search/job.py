@@ -77,7 +77,7 @@ class BudgetSpec(Frozen):
         description="optimiser steps of all evaluations together, finalists and baselines included; at least `steps`",
     )
     flat_trials: int | None = Field(
-        default=None, ge=5, description="stop when the hypervolume has not grown for so many finished trials"
+        default=None, ge=5, description="stop when the hypervolume has not grown for so many trials trained in full"
     )
     least_gain: float | None = Field(
         default=None,

@@ -37,7 +37,7 @@ class SoFar:
     kept_steps: int = 0
     """Kept back for the finalists (`finalists_steps`)."""
     hypervolumes: Sequence[float] = ()
-    """The front's, after each finished trial in the order they finished."""
+    """The front's, after each trial that was trained in full, in the order they ended."""
     gain: Gain | None = None
 
 
@@ -56,7 +56,7 @@ def stop(budget: BudgetSpec, so_far: SoFar) -> Stop | None:
         before = max(so_far.hypervolumes[:-window])
         if before > 0 and max(so_far.hypervolumes[-window:]) <= before * (1 + GROWTH):
             ahead = f"; {so_far.gain.words}" if so_far.gain is not None else ""
-            return Stop("flat", f"the hypervolume has not grown for {window} finished trials{ahead}")
+            return Stop("flat", f"the hypervolume has not grown for {window} trials trained in full{ahead}")
     least = budget.least_gain
     if least is not None and so_far.gain is not None and so_far.gain.ceiling < least:
         return Stop("gain", f"{so_far.gain.words}; below {least:.2%} the search was to end")

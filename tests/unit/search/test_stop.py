@@ -52,8 +52,8 @@ def test_a_flat_hypervolume_says_what_further_trials_are_expected_to_bring() -> 
     found = stop(BudgetSpec(flat_trials=5), SoFar(sampled=0, hypervolumes=[0.5] * 6, gain=Gain(0.001, 0.02, 0.003)))
     assert found is not None
     assert found.reason == (
-        "the hypervolume has not grown for 5 finished trials; 10 further trials are expected to bring 0.10% of the "
-        "hypervolume, with 95% certainty at most 2.00% (the model: 0.30%)"
+        "the hypervolume has not grown for 5 trials trained in full; 10 further trials are expected to bring 0.10% of "
+        "the hypervolume, with 95% certainty at most 2.00% (the model: 0.30%)"
     )
 
 
