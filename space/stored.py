@@ -7,9 +7,11 @@ that its methods leave (`Method.tensors`): no quantisation, no treatment, no ran
 
 from __future__ import annotations
 
+import math
+
 from space.choices import Choices
 from space.methods import METHODS
-from space.methods.bits import FULL, quantised
+from space.methods.bits import BITS, quantised
 from space.native import native
 from space.plan import Plan
 from space.sites import SiteTable
@@ -38,10 +40,7 @@ def stored_bytes(plan: Plan, table: SiteTable) -> int | None:
     start = f"base_model.model.{table.backbone_path}."
     header, end = len("{}") + len(shapes) - 1, 0
     for name in sorted(shapes):
-        begin, numbers = end, 1
-        for size in shapes[name]:
-            numbers *= size
-        end += FLOAT_BYTES * numbers
+        begin, end = end, end + FLOAT_BYTES * math.prod(shapes[name])
         shape = ",".join(map(str, shapes[name]))
         header += len(f'"{start}{name}":{{"dtype":"F32","shape":[{shape}],"data_offsets":[{begin},{end}]}}')
     return LENGTH_BYTES + -(-header // ALIGNMENT) * ALIGNMENT + end
@@ -55,5 +54,5 @@ def tell_bytes(choices: Choices, table: SiteTable) -> bool:
         table.backbone_path is not None
         and not choices.treatments
         and all(method.tensors is not None for method in (*(each.method for each in members), *added))
-        and all(set(each.options.get("bits", (FULL,))) == {FULL} for each in members)
+        and not any(quantised({BITS.name: bits}) for each in members for bits in each.options.get(BITS.name, ()))
     )
