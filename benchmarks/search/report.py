@@ -15,8 +15,8 @@ from benchmarks.search.run import Run
 from benchmarks.search.summary import YARDSTICK, Reached, Searched, Summary, paired, reached, summaries
 
 NAME = "search"
-FULL, ONE_RUNG = "paretune", ("bayes", "paretune-sampler")
-"""Held to the cost at which it gets somewhere; and to what it has at equal cost."""
+WITH_RUNGS, WITHOUT_RUNGS = "paretune", ("bayes", "paretune-sampler")
+"""The first is held to the cost at which it reaches others' results, the latter to what they have at equal cost."""
 SHARES = (0.125, 0.25, 0.5, 1.0)
 
 
@@ -102,9 +102,9 @@ def _compared(summary: Summary, ours: Searched) -> list[str]:
 
 def _bars(summary: Summary, ours: Searched) -> list[str]:
     """The sentences that a search is held to."""
-    if ours.name == FULL:
+    if ours.name == WITH_RUNGS:
         return [*_cost_bars(summary, ours), ""]
-    return [_equal_cost_bar(summary, ours), ""] if ours.name in ONE_RUNG else []
+    return [_equal_cost_bar(summary, ours), ""] if ours.name in WITHOUT_RUNGS else []
 
 
 def _cost_bars(summary: Summary, ours: Searched) -> list[str]:
@@ -126,6 +126,8 @@ def _cost_bars(summary: Summary, ours: Searched) -> list[str]:
 
 def _equal_cost_bar(summary: Summary, ours: Searched) -> str:
     pairs = {each.name: pair for each in summary.opponents if (pair := paired(ours, each)) is not None}
+    if not pairs:
+        return "- Without rungs, at equal cost (bar: not significantly worse): too few seeds."
     name, least = min(pairs.items(), key=lambda pair: pair[1].difference)
     return (
         f"- Without rungs, at all of the cost that both cover, less the opponent for which that is least ({name}; bar: "

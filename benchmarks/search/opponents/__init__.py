@@ -39,7 +39,7 @@ class Own:
 OWN = {"bayes": Own("bayes"), "paretune": Own("bayes", RUNGS), "paretune-random": Own("random", RUNGS)}
 NAMES = (*_CLASSES, *OWN)
 FIDELITY = ("syne-tune-moasha",)
-"""Searches that make sense only where there are rungs."""
+"""Opponents that make sense only where there are rungs."""
 
 
 def make_opponent(name: str, problem: Problem, seed: int, budget: int) -> Opponent:

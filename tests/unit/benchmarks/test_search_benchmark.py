@@ -266,3 +266,14 @@ def test_the_report_names_the_bars_and_keeps_the_curves(tmp_path: Path) -> None:
     content = json.loads((tmp_path / "search.json").read_text())
     assert len(content["runs"]) == 10
     assert content["runs"][0]["values"][0] == pytest.approx(0.25, abs=0.01)
+
+
+@pytest.mark.parametrize("ours", ["paretune", "bayes"])
+def test_the_report_of_one_seed_says_that_it_is_too_few(ours: str, tmp_path: Path) -> None:
+    runs = [run("p", name, 0, budget=16, full_seconds=1.0, reference=(1.0, 1.0), best=1.0) for name in (ours, "random")]
+    for each in runs:
+        each.completions, each.asked = completions((1, 0.5, 0.5)), 1
+    write_report(runs, tmp_path)
+    bars = [line for line in (tmp_path / "search.md").read_text().splitlines() if line.startswith("- ")]
+    assert bars
+    assert all(line.endswith("too few seeds.") for line in bars)
