@@ -4,6 +4,7 @@
     python -m benchmarks.search report --work search.jsonl
 
 Runs are kept in `--work`, one JSON object a line, and not made again. Seeds are paired: the same for every search.
+With `--reported PATH` the runs of a report (its JSON) count as done, but for those that `--work` holds anew.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import cast
 
-from benchmarks.search.kept_runs import KeptRuns
+from benchmarks.search.kept_runs import KeptRuns, key
 from benchmarks.search.opponents import FIDELITY, NAMES, OWN, make_opponent, packages
+from benchmarks.search.outcome import reported, updated
 from benchmarks.search.problems import BOXES, make_problem
 from benchmarks.search.problems import NAMES as PROBLEMS
 from benchmarks.search.problems.peft import PeftProblem
@@ -42,16 +44,19 @@ def main() -> None:
     report.add_argument("--results", type=Path, default=RESULTS)
     for each in (run, report):
         each.add_argument("--work", type=Path, required=True, help="file of the runs that are done")
+        each.add_argument("--reported", type=Path, help="JSON of a report whose runs are done too")
     options = parser.parse_args()
     kept = KeptRuns(options.work)
+    before = reported(options.reported) if options.reported else []
     if options.command == "report":
-        write_report(kept.all(), options.results)
+        write_report(updated(before, kept.all()), options.results)
         return
+    done = {key(each.run) for each in before}
     for seed in range(options.seeds):  # seed by seed, so that a run cut short leaves whole pairs
         for problem in options.problems:
             for opponent in options.opponents:
                 wanted = Run(problem, opponent, seed, options.workers, options.budget, options.suggestions)
-                if not skipped(wanted) and wanted not in kept:
+                if not skipped(wanted) and wanted not in kept and key(wanted) not in done:
                     kept.add(made(wanted))
 
 

@@ -7,11 +7,9 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from benchmarks.search.bootstrap import Interval
-from benchmarks.search.curve import Curve
-from benchmarks.search.run import Run
+from benchmarks.search.outcome import Outcome
 from benchmarks.search.summary import YARDSTICK, Reached, Searched, Summary, paired, reached, summaries
 
 NAME = "search"
@@ -20,19 +18,14 @@ WITH_RUNGS, WITHOUT_RUNGS = "paretune", ("bayes", "paretune-sampler")
 SHARES = (0.125, 0.25, 0.5, 1.0)
 
 
-def write_report(runs: Sequence[Run], folder: Path) -> None:
+def write_report(outcomes: Sequence[Outcome], folder: Path) -> None:
     """`search.md`, `search.json` and `search_<problem>.png` in `folder`."""
-    found = summaries(runs)
+    found = summaries(outcomes)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{NAME}.md").write_text("\n".join(line for summary in found for line in _section(summary)) + "\n")
     content = {
         "what": "hypervolume (values) of each search's chosen set from each cost on (costs, in full evaluations)",
-        "runs": [
-            _run_json(run, curve)
-            for summary in found
-            for each in summary.searched
-            for run, curve in zip(each.runs, each.curves, strict=True)
-        ],
+        "runs": [outcome.as_json() for summary in found for each in summary.searched for outcome in each.outcomes],
     }
     (folder / f"{NAME}.json").write_text(json.dumps(content) + "\n")
     if importlib.util.find_spec("matplotlib") is not None:
@@ -42,19 +35,8 @@ def write_report(runs: Sequence[Run], folder: Path) -> None:
             plot(summary, folder / f"{NAME}_{summary.problem}_{summary.workers}.png")
 
 
-def _run_json(run: Run, curve: Curve) -> dict[str, Any]:
-    kept = {name: value for name, value in run.as_json().items() if name not in ("completions", "reference")}
-    return {
-        **kept,
-        "full_evaluations": len(run.completions),
-        "covers": round(curve.covers, 3),
-        "costs": [round(cost, 3) for cost in curve.costs],
-        "values": [round(value, 6) for value in curve.values],
-    }
-
-
 def _section(summary: Summary) -> list[str]:
-    seeds = max(len(each.runs) for each in summary.searched)
+    seeds = max(len(each.outcomes) for each in summary.searched)
     known = "" if summary.best is None else f"; the best there can be is {summary.best:.4g}"
     lines = [
         f"## {summary.problem}, {summary.worker_words}",
@@ -65,7 +47,7 @@ def _section(summary: Summary) -> list[str]:
         "|---|---|---|---|---|",
     ]
     lines += [
-        f"| {each.name} | {len(each.runs)} | {each.covers:.0f} | {each.final:.4g} {_bounds(each.final_interval)} "
+        f"| {each.name} | {len(each.outcomes)} | {each.covers:.0f} | {each.final:.4g} {_bounds(each.final_interval)} "
         f"| {each.thinking:.2g} |"
         for each in summary.searched
     ]

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.search.bootstrap import Interval, interval, mean_interval
-from benchmarks.search.curve import Curve, cost_to_reach, curve_of, mean_at
-from benchmarks.search.run import Run
+from benchmarks.search.curve import Curve, cost_to_reach, mean_at
+from benchmarks.search.outcome import Outcome
 
 OURS = ("paretune", "bayes", "paretune-sampler", "paretune-random")
 """Paretune's own, each compared with all others."""
@@ -24,9 +24,12 @@ class Searched:
     """All seeds of one search on one problem."""
 
     name: str
-    runs: tuple[Run, ...]
+    outcomes: tuple[Outcome, ...]
     """By seed."""
-    curves: tuple[Curve, ...]
+
+    @property
+    def curves(self) -> tuple[Curve, ...]:
+        return tuple(each.curve for each in self.outcomes)
 
     @property
     def covers(self) -> float:
@@ -44,7 +47,7 @@ class Searched:
     @property
     def thinking(self) -> float:
         """Processor seconds of one suggestion, on average: the median over seeds."""
-        return statistics.median(run.thinking_seconds / max(run.asked, 1) for run in self.runs)
+        return statistics.median(each.run.thinking_seconds / max(each.run.asked, 1) for each in self.outcomes)
 
 
 @dataclass(frozen=True)
@@ -90,31 +93,33 @@ class Summary:
         return f"{self.workers} simulated worker{'s' if self.workers > 1 else ''}"
 
 
-def summaries(runs: Sequence[Run]) -> list[Summary]:
+def summaries(outcomes: Sequence[Outcome]) -> list[Summary]:
     """One for each problem and number of workers.
 
     A search that was run with several budgets counts by its largest.
     """
-    groups: dict[tuple[str, int], dict[str, list[Run]]] = defaultdict(lambda: defaultdict(list))
-    for run in runs:
-        groups[run.problem, run.workers][run.opponent].append(run)
+    groups: dict[tuple[str, int], dict[str, list[Outcome]]] = defaultdict(lambda: defaultdict(list))
+    for each in outcomes:
+        groups[each.run.problem, each.run.workers][each.run.opponent].append(each)
     found = []
     for (problem, workers), by_name in groups.items():
         searched = sorted((_searched(name, own) for name, own in by_name.items()), key=lambda each: -each.final)
-        best = next(iter(searched[0].runs)).best
-        found.append(Summary(problem, workers, best, tuple(searched)))
+        found.append(Summary(problem, workers, searched[0].outcomes[0].run.best, tuple(searched)))
     return found
 
 
-def _searched(name: str, runs: Sequence[Run]) -> Searched:
-    most = max((run.budget, run.suggestions or math.inf) for run in runs)
-    kept = sorted((run for run in runs if (run.budget, run.suggestions or math.inf) == most), key=lambda run: run.seed)
-    return Searched(name, tuple(kept), tuple(curve_of(run) for run in kept))
+def _searched(name: str, outcomes: Sequence[Outcome]) -> Searched:
+    def limits(outcome: Outcome) -> tuple[float, float]:
+        return outcome.run.budget, outcome.run.suggestions or math.inf
+
+    most = max(map(limits, outcomes))
+    kept = [each for each in outcomes if limits(each) == most]
+    return Searched(name, tuple(sorted(kept, key=lambda each: each.run.seed)))
 
 
 def _pairs(ours: Searched, theirs: Searched) -> list[tuple[Curve, Curve]]:
-    own = {run.seed: curve for run, curve in zip(ours.runs, ours.curves, strict=True)}
-    other = {run.seed: curve for run, curve in zip(theirs.runs, theirs.curves, strict=True)}
+    own = {each.run.seed: each.curve for each in ours.outcomes}
+    other = {each.run.seed: each.curve for each in theirs.outcomes}
     return [(own[seed], other[seed]) for seed in sorted(own.keys() & other.keys())]
 
 

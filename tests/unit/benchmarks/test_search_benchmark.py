@@ -17,6 +17,7 @@ from benchmarks.search.loop_run import run_loop
 from benchmarks.search.opponents import RUNGS, make_opponent
 from benchmarks.search.opponents.flat import flatten, unflatten
 from benchmarks.search.opponents.opponent import Opponent
+from benchmarks.search.outcome import outcome_of, reported, updated
 from benchmarks.search.problems.box import Box
 from benchmarks.search.problems.conditional import Conditional
 from benchmarks.search.problems.problem import Point, Shown
@@ -235,7 +236,7 @@ def kept(folder: Path) -> KeptRuns:
 
 
 def test_paired_differences_and_the_share_of_the_cost(tmp_path: Path) -> None:
-    (summary,) = summaries(kept(tmp_path).all())
+    (summary,) = summaries(list(map(outcome_of, kept(tmp_path).all())))
     ours, yardstick = summary.searched
     assert (ours.name, yardstick.name) == ("paretune", "random")
     found = reached(ours, yardstick)
@@ -259,7 +260,7 @@ def test_runs_are_kept_and_a_torn_line_is_made_again(tmp_path: Path) -> None:
 
 
 def test_the_report_names_the_bars_and_keeps_the_curves(tmp_path: Path) -> None:
-    write_report(kept(tmp_path).all(), tmp_path)
+    write_report(list(map(outcome_of, kept(tmp_path).all())), tmp_path)
     text = (tmp_path / "search.md").read_text()
     assert "random's hypervolume after 16 full evaluations is reached (bar: 0.125): 0.250 [0.250, 0.250]" in text
     assert "**+" in text
@@ -273,7 +274,19 @@ def test_the_report_of_one_seed_says_that_it_is_too_few(ours: str, tmp_path: Pat
     runs = [run("p", name, 0, budget=16, full_seconds=1.0, reference=(1.0, 1.0), best=1.0) for name in (ours, "random")]
     for each in runs:
         each.completions, each.asked = completions((1, 0.5, 0.5)), 1
-    write_report(runs, tmp_path)
+    write_report(list(map(outcome_of, runs)), tmp_path)
     bars = [line for line in (tmp_path / "search.md").read_text().splitlines() if line.startswith("- ")]
     assert bars
     assert all(line.endswith("too few seeds.") for line in bars)
+
+
+def test_a_report_goes_on_from_one_that_is_there(tmp_path: Path) -> None:
+    runs = kept(tmp_path).all()
+    write_report(list(map(outcome_of, runs)), tmp_path / "first")
+    before = reported(tmp_path / "first" / "search.json")
+    for each in runs[:2]:
+        each.completions = completions((1, 0.3, 0.3))
+    write_report(updated(before, runs[:2]), tmp_path / "again")
+    write_report(list(map(outcome_of, runs)), tmp_path / "anew")
+    again, anew = ((tmp_path / name / "search.json").read_text() for name in ("again", "anew"))
+    assert again == anew != (tmp_path / "first" / "search.json").read_text()
