@@ -24,7 +24,7 @@ from search.samplers.as_optuna.study_history import (
 )
 from search.samplers.as_optuna.study_objectives import study_objectives
 from search.samplers.bayes.choice import choose, reproducible
-from search.samplers.bayes.design import design_words, initial_trials
+from search.samplers.bayes.design import FULL_RUNS, design_words
 from search.samplers.bayes.encoding import Encoding
 from search.samplers.bayes.kinds import DEFAULT, check_kind
 from search.samplers.bayes.surrogate import Surrogate
@@ -60,7 +60,7 @@ class BayesStudySampler(SobolStudySampler):
     ) -> None:
         super().__init__(seed, constraints_func)
         if n_startup_trials is not None and n_startup_trials < 1:
-            raise FieldError("n_startup_trials", "the design needs at least 1 trial; leave it out for a size that fits")
+            raise FieldError("n_startup_trials", "the design needs at least 1 trial; leave it out for 8")
         check_kind(surrogate, "surrogate")
         self._startup = n_startup_trials
         self._surrogate = surrogate
@@ -81,7 +81,7 @@ class BayesStudySampler(SobolStudySampler):
             objectives = study_objectives(trials, study.directions, self._reference)
             results = measured(history, objectives)
             place = 1 + sum(each.state != TrialState.WAITING for each in trials)
-            size = self._startup or initial_trials(len(space.parameters), len(study.directions))
+            size = self._startup or FULL_RUNS
             design = design_words(place, size, len(results))
             if design is not None:
                 reason = "a place of a shifted Sobol sequence" if trial.number else "the middle of every range"

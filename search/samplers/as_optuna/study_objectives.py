@@ -19,12 +19,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.objectives import Constraint, Objective, Objectives
 from search.pareto import non_dominated
+from search.samplers.bayes.design import FULL_RUNS
 from search.scales import Scale
 
 Floats = NDArray[np.float64]
 
-FIRST = 16
-"""Completed trials that scales and reference point rest on."""
+FIRST = FULL_RUNS
+"""Completed trials that scales and reference point rest on: as many as a design has by default."""
 WORTH_HAVING = 0.9
 """Share of their values that lie between best (0 on the scale) and worst worth having (1); the others lie beyond."""
 MARGIN = 0.1
