@@ -15,6 +15,7 @@ from api import analysis
 from api.schemas import ExpectedView, PredictionRequest, PredictionView
 from api.settings import Settings, child_environment
 from api.words import metric_title, metric_value
+from evaluator.environment import REPEATABLE
 from search.ledger import history_of, read_trials
 from search.samplers.bayes.design import FEWEST_MEASURED
 from search.samplers.past import measured
@@ -78,7 +79,7 @@ def _point(space: SearchSpace, request: PredictionRequest) -> Point:
 
 
 def _believed(settings: Settings, job: JobRecord, point: Point) -> dict[str, Any]:
-    environment = {"OMP_NUM_THREADS": "1", **child_environment(settings)}
+    environment = {**REPEATABLE, **child_environment(settings)}
     question = json.dumps({"job": job.id, "point": point})
     try:
         done = subprocess.run(  # noqa: S603 - this program's own command

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from time import monotonic
 
 from api.settings import Settings, child_environment
+from evaluator.environment import REPEATABLE
 from search.loop import ABANDON_SECONDS
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ class LoopProcess:
     @classmethod
     def of(cls, settings: Settings) -> LoopProcess:
         """The loop process of these settings; the suggestions' linear algebra gets one thread, as the workers do."""
-        return cls({"OMP_NUM_THREADS": "1", **child_environment(settings)})
+        return cls({**REPEATABLE, **child_environment(settings)})
 
     def start(self) -> None:
         self._thread.start()

@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from evaluator.environment import WORKER
 from evaluator.evaluate import EvaluationFailed, EvaluationStopped, Evaluator, FailureReason
 from evaluator.inspection import Examiner
 from evaluator.messages import (
@@ -47,15 +48,6 @@ from evaluator.messages import (
 )
 from evaluator.pool.process_tree import end_own_tree
 from space.errors import FieldError
-
-# A pool runs one worker a core: threads of several processes on shared cores spin against each other.
-SINGLE_THREADED = {
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "OMP_WAIT_POLICY": "PASSIVE",
-    "TOKENIZERS_PARALLELISM": "false",
-}
 
 
 class Owner:
@@ -225,7 +217,7 @@ def main() -> None:
     parser.add_argument("--evaluator", metavar="MODULE:CLASS", help="runs evaluations")
     parser.add_argument("--examiner", metavar="MODULE:CLASS", help="inspects models and tasks")
     arguments = parser.parse_args()
-    os.environ.update(SINGLE_THREADED)
+    os.environ.update(WORKER)
     faulthandler.enable()
     owner = Owner()
     try:

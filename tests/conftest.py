@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
-# Before torch is imported: threads of several processes on shared cores wait for each other.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+from evaluator.environment import REPEATABLE
+
+# Before torch is imported.
+os.environ.update({**REPEATABLE, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", **os.environ})
 
 import json
 import random

@@ -24,6 +24,7 @@ from api.commands.options import (
     Workers,
 )
 from api.commands.output import complain, print_front, print_json, print_transfer
+from evaluator.environment import REPEATABLE
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -94,8 +95,9 @@ def _services(**options: Any) -> Iterator[Services]:
     from api.settings import load_settings
     from api.wiring import make_services
 
-    # The suggestions' linear algebra shares the cores with the workers; set before any library reads it.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # The suggestions' linear algebra shares the cores with the workers, and repeats itself.
+    for name, value in REPEATABLE.items():
+        os.environ.setdefault(name, value)
     services = make_services(load_settings(**options), trusted=True)
     try:
         yield services
