@@ -60,7 +60,7 @@ class BayesStudySampler(SobolStudySampler):
     ) -> None:
         super().__init__(seed, constraints_func)
         if n_startup_trials is not None and n_startup_trials < 1:
-            raise FieldError("n_startup_trials", "the design needs at least 1 trial; leave it out for 8")
+            raise FieldError("n_startup_trials", f"the design needs at least 1 trial; leave it out for {FULL_RUNS}")
         check_kind(surrogate, "surrogate")
         self._startup = n_startup_trials
         self._surrogate = surrogate
