@@ -24,7 +24,7 @@ from search.samplers.as_optuna.study_history import (
 )
 from search.samplers.as_optuna.study_objectives import study_objectives
 from search.samplers.bayes.choice import choose, reproducible
-from search.samplers.bayes.design import FULL_RUNS, design_words
+from search.samplers.bayes.design import FULL_RUNS, STUDY_LEAST, design_words, study_design
 from search.samplers.bayes.encoding import Encoding
 from search.samplers.bayes.kinds import DEFAULT, check_kind
 from search.samplers.bayes.surrogate import Surrogate
@@ -36,6 +36,9 @@ from space.errors import FieldError
 _one_at_a_time = threading.Lock()
 """Threads of one study (`n_jobs`) wait for each other, so that each sees what the others were just given."""
 
+FITTED_AFRESH = 48
+"""Trials before which no fit goes on from the one before: what few trials say of hyperparameters leads the next fit
+astray, and with few trials one from the start is quick."""
 
 MIDDLE = 0.5
 """Where the study's first trial lies in every range: ranges are mostly given around a value that works."""
@@ -60,7 +63,8 @@ class BayesStudySampler(SobolStudySampler):
     ) -> None:
         super().__init__(seed, constraints_func)
         if n_startup_trials is not None and n_startup_trials < 1:
-            raise FieldError("n_startup_trials", f"the design needs at least 1 trial; leave it out for {FULL_RUNS}")
+            usual = f"leave it out for one a parameter, {STUDY_LEAST} to {FULL_RUNS}"
+            raise FieldError("n_startup_trials", f"the design needs at least 1 trial; {usual}")
         check_kind(surrogate, "surrogate")
         self._startup = n_startup_trials
         self._surrogate = surrogate
@@ -78,13 +82,13 @@ class BayesStudySampler(SobolStudySampler):
             space = InferredSpace(trials)
             space.fix(space.internal({**trial.system_attrs.get(ENQUEUED, {}), **trial.params}))
             history = study_history(trials, space, len(study.directions))
-            objectives = study_objectives(trials, study.directions, self._reference)
+            size = self._startup or study_design(len(space.parameters))
+            objectives = study_objectives(trials, study.directions, self._reference, size)
             results = measured(history, objectives)
             place = 1 + sum(each.state != TrialState.WAITING for each in trials)
-            size = self._startup or FULL_RUNS
             design = design_words(place, size, len(results))
             if design is not None:
-                reason = "a place of a shifted Sobol sequence" if trial.number else "the middle of every range"
+                reason = "a place of a scrambled Sobol sequence" if trial.number else "the middle of every range"
                 keep(study, trial, {STRATEGY: f"sobol: {design}", REASON: reason})
                 return {}
             with reproducible(self._seed, trial.number):
@@ -102,7 +106,8 @@ class BayesStudySampler(SobolStudySampler):
     ) -> Point:
         encoding = Encoding(space, objectives)
         rng = rng_for(self._seed, trial.number)
-        surrogate = Surrogate(encoding, objectives, history, results, self._surrogate)
+        afresh = trial.number < FITTED_AFRESH
+        surrogate = Surrogate(encoding, objectives, history, results, self._surrogate, afresh=afresh)
         seen = {space.key(each.point) for each in history.trials}
         found = choose(space, encoding, objectives, history, results, surrogate, rng, seen)
         repeated = ""

@@ -53,7 +53,7 @@ class RandomStudySampler(BaseSampler):
 
 
 class SobolStudySampler(RandomStudySampler):
-    """Places of one Sobol sequence, shifted by the seed: a trial's number is its place, each parameter a dimension."""
+    """Places of one scrambled Sobol sequence: a trial's number is its place, each parameter a dimension."""
 
     def _position(self, study: Study, trial: FrozenTrial, name: str) -> float:
         return sobol_position(self._seed, study.get_trials(deepcopy=False), trial, name)
@@ -65,7 +65,8 @@ def uniform_position(seed: int, number: int, name: str) -> float:
 
 def sobol_position(seed: int, trials: Sequence[FrozenTrial], trial: FrozenTrial, name: str) -> float:
     """The parameter's coordinate of the trial's place; parameters are dimensions by the order in which the study
-    first met them. A shift modulo 1 (Cranley and Patterson 1976) keeps seeds apart, whatever the number of dimensions.
+    first met them. Each is scrambled by itself (SciPy's linear matrix scramble and digital shift, after Matousek 1998),
+    so that dimensions may still be met later. Only shifted, a sequence's first places would lie on diagonals.
     """
     met: dict[str, None] = {}
     for each in trials:
@@ -73,8 +74,7 @@ def sobol_position(seed: int, trials: Sequence[FrozenTrial], trial: FrozenTrial,
             met |= dict.fromkeys(each.params)
     met |= dict.fromkeys((*trial.params, name))
     dimension = list(met).index(name)
-    sequence = qmc.Sobol(dimension + 1, scramble=False)
+    sequence = qmc.Sobol(dimension + 1, scramble=True, rng=np.random.default_rng([seed, dimension]))
     if trial.number:
         sequence.fast_forward(trial.number)
-    shift = float(np.random.default_rng([seed, dimension]).random())
-    return (float(sequence.random(1)[0, dimension]) + shift) % 1.0
+    return float(sequence.random(1)[0, dimension])

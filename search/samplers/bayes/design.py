@@ -14,6 +14,8 @@ FULL_RUNS = 8
 """What a design costs at most, by its first runs. A short first run is cheap and says less, so more are wanted before
 the model is asked; where each is a full one, as in a plain study, the model does better from the ninth on
 (docs/decisions/0015-the-design-knows-the-defaults.md)."""
+STUDY_LEAST = 5
+"""What the design of a plain study has at least."""
 FEWEST_MEASURED = 3
 """Trials with results before a model is worth fitting."""
 
@@ -23,6 +25,11 @@ def initial_trials(dimensions: int, learned: int, trials: int | None = None) -> 
     samples `trials`, no more than a quarter (but 5), so that a short search is not all design."""
     size = min(16, max(10, dimensions // 2 + 2 * learned))
     return size if trials is None else min(size, max(5, trials // 4))
+
+
+def study_design(parameters: int) -> int:
+    """Trials of the design of a plain study whose trials so far asked for so many parameters: one for each, 5 to 8."""
+    return min(FULL_RUNS, max(STUDY_LEAST, parameters))
 
 
 def affordable(size: int, first: float) -> int:

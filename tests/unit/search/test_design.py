@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.synthetic_peft import encoder_table
-from search.samplers.bayes.design import around_defaults
+from search.samplers.bayes.design import around_defaults, study_design
 from space.load import load_space
 from space.methods import METHODS
 from space.space import SearchSpace
@@ -60,3 +60,7 @@ def test_a_default_that_the_user_left_out_moves_nothing() -> None:
     space = space_of(learning_rate=[1e-8, 1e-6])
     u = np.full(len(space.dimensions), 0.3)
     assert (around_defaults(space)(u) == u).all()
+
+
+def test_a_plain_studys_design_has_one_trial_a_parameter_within_bounds() -> None:
+    assert [study_design(parameters) for parameters in (0, 1, 5, 6, 8, 20)] == [5, 5, 5, 6, 8, 8]
