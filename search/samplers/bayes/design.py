@@ -12,7 +12,7 @@ GATHERED = 2.0
 """Power by which the design's learning rates keep to the methods' defaults; 1 would spread them evenly."""
 FULL_RUNS = 8
 """What a design costs at most, by its first runs. A short first run is cheap and says less, so more are wanted before
-the model is asked; where each is a full one, as in a plain study, the model does better from the ninth on
+the model is asked; where each is a full one, the model does better from the ninth on
 (docs/decisions/0015-the-design-knows-the-defaults.md)."""
 STUDY_LEAST = 5
 """What the design of a plain study has at least."""
