@@ -17,13 +17,10 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from search.samplers import create_sampler
-from search.samplers.as_optuna import bayes as as_optuna_bayes
 from search.samplers.as_optuna.inferred_space import InferredSpace
 from search.samplers.as_optuna.study_history import POINT, REASON, STRATEGY, study_history
 from search.samplers.as_optuna.study_objectives import study_objectives
-from search.samplers.bayes import surrogate
 from search.samplers.past import measured
-from search.samplers.sampler import History
 from space.errors import FieldError
 
 NAMES = ("random", "sobol", "bayes")
@@ -77,14 +74,6 @@ def test_every_trial_says_what_made_it_and_why() -> None:
     assert "from 7 measured and 0 running trials" in study.trials[7].system_attrs[REASON]
 
 
-def test_a_study_begins_with_the_middle_of_every_range() -> None:
-    study = study_of(bayes())
-    study.optimize(lambda t: (t.suggest_float("x", 0, 10), t.suggest_float("y", 1e-4, 1, log=True)), n_trials=2)
-    assert study.trials[0].params == pytest.approx({"x": 5.0, "y": 1e-2})
-    assert study.trials[0].system_attrs[REASON] == "the middle of every range"
-    assert study.trials[1].params["x"] != pytest.approx(5.0)
-
-
 RESTART = """
 import json, sys, optuna
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -122,67 +111,6 @@ def test_another_seed_gives_another_study() -> None:
     for study in studies:
         study.optimize(conditional, n_trials=3)
     assert [t.params for t in studies[0].trials] != [t.params for t in studies[1].trials]
-
-
-def test_sobol_leaves_no_region_out() -> None:
-    """Sixteen values of each parameter fall into sixteen equal parts of its range."""
-    study = study_of(create_sampler("sobol", seed=3), ["minimize"])
-    study.optimize(lambda trial: trial.suggest_float("x", 0, 1) + trial.suggest_float("y", 0, 1), n_trials=16)
-    for name in ("x", "y"):
-        assert {int(16 * trial.params[name]) for trial in study.trials} == set(range(16))
-
-
-def test_the_first_sobol_places_lie_on_no_diagonals() -> None:
-    """Of four places, what order the two parameters are in differs from seed to seed: one does not follow the other."""
-
-    def orders(seed: int) -> tuple[int, ...]:
-        study = study_of(create_sampler("sobol", seed=seed), ["minimize"])
-        study.optimize(lambda trial: trial.suggest_float("x", 0, 1) + trial.suggest_float("y", 0, 1), n_trials=4)
-        return tuple(t.params["y"] for t in sorted(study.trials, key=lambda t: t.params["x"]))
-
-    found = {tuple(np.argsort(orders(seed)).tolist()) for seed in range(20)}
-    assert len(found) > 4, "a shift modulo 1 of four places would only turn them"
-
-
-def test_the_design_has_one_trial_a_parameter_five_to_eight() -> None:
-    def places(objective: Callable[[optuna.Trial], tuple[float, ...]]) -> int:
-        study = study_of(create_sampler("bayes", seed=0))
-        study.optimize(objective, n_trials=9)
-        return sum(strategy.startswith("sobol") for strategy in strategies(study))
-
-    def line(count: int) -> Callable[[optuna.Trial], tuple[float, ...]]:
-        def objective(trial: optuna.Trial) -> tuple[float, ...]:
-            values = [trial.suggest_float(f"x{index}", 0, 1) for index in range(count)]
-            return sum(values), sum((1 - value) ** 2 for value in values)
-
-        return objective
-
-    assert [places(line(count)) for count in (2, 6, 12)] == [5, 6, 8]
-
-
-def test_few_trials_give_no_fit_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[int] = []
-
-    def kept(history: History) -> dict[str, Any]:
-        asked.append(len(history.trials))
-        return {}
-
-    monkeypatch.setattr(surrogate, "starting_hyperparameters", kept)
-    monkeypatch.setattr(as_optuna_bayes, "FITTED_AFRESH", 8)
-    study_of(bayes()).optimize(conditional, n_trials=10)
-    assert asked == [8, 9]
-
-
-def test_scales_rest_on_the_design_and_no_outlier_moves_them() -> None:
-    study = study_of(create_sampler("random", seed=0))
-    for value in (3.0, 1.0, 4.0, 1e9, 2.0, 5.0, 6.0, 7.0):
-        study.add_trial(optuna.trial.create_trial(params={}, distributions={}, values=[value, value]))
-    for size, worst in ((5, 4.0), (8, 7.0)):
-        first = study_objectives(study.trials, study.directions, None, size).objectives[0]
-        assert (first.scale.best, first.scale.worst) == (1.0, worst)
-        assert first.reference == 1.0 + 1.5 * (worst - 1.0), "half as far again: a design seldom shows a front's ends"
-    told = study_objectives(study.trials, study.directions, (5.5, 5.5), 8).objectives[0]
-    assert (told.scale.worst, told.reference) == (7.0, 5.5)
 
 
 def test_ask_and_tell_with_pending_trials() -> None:
@@ -281,7 +209,7 @@ def test_more_objectives_than_hypervolume_can_bear() -> None:
 
 
 def test_failures_are_learned() -> None:
-    """One branch always fails; once that is seen the other is asked for, but for a last look at its far end."""
+    """One branch always fails; once that is seen the other is asked for."""
 
     def objective(trial: optuna.Trial) -> tuple[float, float]:
         found = conditional(trial)
@@ -289,10 +217,9 @@ def test_failures_are_learned() -> None:
             raise RuntimeError("out of memory")
         return found
 
-    study = study_of(bayes())
+    study = study_of(create_sampler("bayes", seed=1, n_startup_trials=6))
     study.optimize(objective, n_trials=14, catch=(RuntimeError,))
-    assert [trial.params["branch"] for trial in study.trials[8:]].count("b") >= 5
-    assert [trial.params["branch"] for trial in study.trials[11:]] == ["b"] * 3
+    assert [trial.params["branch"] for trial in study.trials[8:]] == ["b"] * 6
 
 
 def test_pruned_trials_count_by_what_they_reported() -> None:

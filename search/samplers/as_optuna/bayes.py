@@ -36,9 +36,9 @@ from space.errors import FieldError
 _one_at_a_time = threading.Lock()
 """Threads of one study (`n_jobs`) wait for each other, so that each sees what the others were just given."""
 
-FITTED_AFRESH = 48
-"""Trials before which no fit goes on from the one before: what few trials say of hyperparameters leads the next fit
-astray, and with few trials one from the start is quick."""
+FIRST_KEPT = 48
+"""The first trial whose hyperparameters are kept for the next fit to go on from: what few trials say of them leads that
+one astray, and with few trials a fit from the start is quick."""
 
 MIDDLE = 0.5
 """Where the study's first trial lies in every range: ranges are mostly given around a value that works."""
@@ -106,8 +106,7 @@ class BayesStudySampler(SobolStudySampler):
     ) -> Point:
         encoding = Encoding(space, objectives)
         rng = rng_for(self._seed, trial.number)
-        afresh = trial.number < FITTED_AFRESH
-        surrogate = Surrogate(encoding, objectives, history, results, self._surrogate, afresh=afresh)
+        surrogate = Surrogate(encoding, objectives, history, results, self._surrogate)
         seen = {space.key(each.point) for each in history.trials}
         found = choose(space, encoding, objectives, history, results, surrogate, rng, seen)
         repeated = ""
@@ -118,7 +117,9 @@ class BayesStudySampler(SobolStudySampler):
             point, strategy, reason = space.sample(rng), "random: nothing to choose from", "one value for everything"
         else:
             point, strategy, reason = found.point, f"bayes: {found.acquisition}", found.reason + repeated
-        kept = {POINT: point, STRATEGY: strategy, REASON: reason, KEPT_HYPERPARAMETERS: surrogate.hyperparameters}
+        kept: dict[str, Any] = {POINT: point, STRATEGY: strategy, REASON: reason}
+        if trial.number >= FIRST_KEPT:
+            kept[KEPT_HYPERPARAMETERS] = surrogate.hyperparameters
         keep(study, trial, kept)
         return point
 

@@ -47,10 +47,9 @@ class Surrogate:
         trials: list[PastTrial],
         kind: str = DEFAULT,
         priors: Mapping[str, SourcePrior] | None = None,
-        afresh: bool = False,
     ) -> None:
         """`trials`: what was measured (`past.evidence`); at least two. `kind`: one of `kinds.KINDS`. `priors`: for
-        some metrics, the mean that earlier jobs give. `afresh`: fit from the start, whatever the history keeps."""
+        some metrics, the mean that earlier jobs give."""
         priors = priors or {}
         data = {
             name: _data(encoding, readings(trials, name, each.scale, quality=each.quality and name != LOSS))
@@ -65,7 +64,7 @@ class Surrogate:
             X, Y = data[metric]
             data[metric] = (X, prior.taken_off(Y, X))
         self.kind = kind
-        start, fit = {} if afresh else starting_hyperparameters(history), fit_of(kind)
+        start, fit = starting_hyperparameters(history), fit_of(kind)
         fitted = {metric: fit(X, Y, encoding.columns, start.get(metric)) for metric, (X, Y) in data.items()}
         for metric, prior in priors.items():
             prior.put_before(fitted[metric].model)
